@@ -1,0 +1,1 @@
+//! A server's reply becomes a finding. The page to audit.

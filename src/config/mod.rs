@@ -1,0 +1,176 @@
+//! What the person configured, in types that cannot be wrong.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::{
+    health::{
+        evidence::{PerService, Services},
+        name::{Address, CredentialName},
+        schedule::Policy,
+    },
+    secret::Source,
+};
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// `[schedule]`, `[limits]` and `notify.remind_every`.
+    pub policy: Policy,
+    /// One attempt, all stages.
+    pub timeout: Duration,
+    /// `[watch]`.
+    pub watch: Watch,
+    /// `[notify]`.
+    pub notify: Notify,
+    /// `[imap]` and `[smtp]`.
+    pub servers: PerService<Server>,
+    /// `tls.extra_ca`: trusted beside the system's roots.
+    pub extra_ca: Option<PathBuf>,
+    /// `[[account]]`, each with an address of its own.
+    pub accounts: Vec<Account>,
+}
+
+/// What to listen to beside the timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Check after the machine resumed.
+    pub resume: bool,
+    /// Check after the network came back.
+    pub network: bool,
+    /// Hold one IMAP IDLE connection per account.
+    pub idle: bool,
+}
+
+/// How people are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notify {
+    /// Desktop notifications.
+    pub desktop: bool,
+    /// Local times of day between which desktop messages wait.
+    pub quiet_hours: Option<QuietHours>,
+    /// A program that gets each event as JSON.
+    pub hook: Option<Hook>,
+    /// E-mail.
+    pub email: Option<Email>,
+}
+
+/// From one minute of the day to another, perhaps over midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuietHours {
+    /// Minutes after local midnight.
+    pub from: u16,
+    /// Minutes after local midnight.
+    pub to: u16,
+}
+
+/// `[notify.hook]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// The program and its arguments; never empty.
+    pub command: Vec<String>,
+}
+
+/// `[notify.email]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email {
+    /// The receiver.
+    pub to: String,
+    /// The sender.
+    pub from: String,
+    /// Through which server.
+    pub via: EmailVia,
+}
+
+/// The way an e-mail goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EmailVia {
+    /// Any submission server.
+    Server {
+        /// Where and how.
+        server: Server,
+        /// The login name there.
+        username: String,
+        /// Where its password is.
+        secret: Source,
+    },
+    /// One of the watched credentials.
+    Credential(CredentialName),
+}
+
+/// Where a service listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// A host name or an address.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// When TLS begins.
+    pub tls: TlsMode,
+}
+
+/// When TLS begins on a connection. There is no third mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// At once (RFC 8314, section 3).
+    Implicit,
+    /// After STARTTLS (RFC 3501 section 6.2.1, RFC 3207).
+    StartTls,
+}
+
+/// `[[account]]`: one Apple Account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The iCloud Mail address.
+    pub address: Address,
+    /// The login name per service.
+    pub usernames: PerService<String>,
+    /// Its app-specific passwords.
+    pub credentials: Vec<Credential>,
+}
+
+/// `[[account.credential]]`: one place where a password is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// Unique in the configuration.
+    pub name: CredentialName,
+    /// The program, as people call it.
+    pub app: Option<String>,
+    /// Which services it is used with; never empty.
+    pub services: Services,
+    /// Where its password is.
+    pub secret: Source,
+    /// Send it although it is not of the app-specific shape.
+    pub any_shape: bool,
+}
+
+impl Config {
+    /// The account of a credential and the credential itself.
+    #[must_use]
+    pub fn find(&self, name: &CredentialName) -> Option<(&Account, &Credential)> {
+        self.accounts.iter().find_map(|account| {
+            account
+                .credentials
+                .iter()
+                .find(|credential| credential.name == *name)
+                .map(|credential| (account, credential))
+        })
+    }
+}
+
+impl Server {
+    /// Whether it is this machine: 127.0.0.0/8, `::1` or `localhost`.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// iCloud Mail's servers (`facts/icloud.md` 1.6, 1.7).
+#[must_use]
+pub fn icloud() -> PerService<Server> {
+    PerService {
+        imap: Server { host: "imap.mail.me.com".into(), port: 993, tls: TlsMode::Implicit },
+        smtp: Server { host: "smtp.mail.me.com".into(), port: 587, tls: TlsMode::StartTls },
+    }
+}

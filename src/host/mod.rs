@@ -1,0 +1,1 @@
+//! The machine: clock, notifications, hook, service manager.

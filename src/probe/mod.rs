@@ -1,0 +1,1 @@
+//! One attempt: connect, TLS, authenticate once, hang up.

@@ -1,0 +1,1 @@
+//! iCloud Mail on loopback, with faults.
