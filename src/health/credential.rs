@@ -113,7 +113,7 @@ impl Overall {
 }
 
 /// A change of health, as kept in the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     /// Grows by one with each.
     pub id: u64,

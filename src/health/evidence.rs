@@ -47,7 +47,7 @@ impl fmt::Display for Service {
 }
 
 /// One `T` per service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PerService<T> {
     /// For IMAP.
     pub imap: T,
@@ -205,7 +205,8 @@ impl fmt::Display for Cause {
 }
 
 /// What one attempt found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Finding {
     /// The server took the pair.
     Accepted,
@@ -246,7 +247,7 @@ impl Finding {
 }
 
 /// One attempt's finding with the server's own words, made fit to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// What it found.
     pub finding: Finding,

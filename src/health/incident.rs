@@ -62,7 +62,7 @@ impl fmt::Display for IncidentCause {
 }
 
 /// What happened to one account, told once. At most one is open per account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Grows by one with each.
     pub id: u64,

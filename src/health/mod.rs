@@ -7,5 +7,6 @@ pub mod credential;
 pub mod evidence;
 pub mod incident;
 pub mod name;
+pub mod ration;
 pub mod schedule;
 pub mod view;

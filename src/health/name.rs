@@ -120,7 +120,7 @@ impl fmt::Debug for Digest {
 }
 
 /// What is remembered of one secret as one account uses it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fingerprint {
     /// The secret alone: equal in every credential that holds the same one.
     pub secret: Digest,

@@ -98,3 +98,144 @@ impl Default for Policy {
         }
     }
 }
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl Policy {
+    /// The time from one routine round to the next: `interval`, lengthened by up to `jitter_percent`.
+    pub fn next_interval(&self, dice: &mut Dice) -> Duration {
+        self.lengthened(self.interval, dice)
+    }
+
+    /// `duration`, lengthened by up to `jitter_percent`. Jitter only lengthens.
+    pub fn lengthened(&self, duration: Duration, dice: &mut Dice) -> Duration {
+        duration + dice.below(duration * self.jitter_percent / 100)
+    }
+
+    /// The wait after the `step`th inconclusive round in a row, counted from 0: 1, 2, 5, 15, 60 min with full jitter; at
+    /// least 30 s where the connection was lost (`facts/icloud.md` 2.13).
+    ///
+    /// Where `confirm[0]` is shorter than its default, as it may be on loopback, these shrink with it.
+    pub fn back_off(&self, step: u32, connection_lost: bool, dice: &mut Dice) -> Duration {
+        let minutes = match step {
+            0 => 1,
+            1 => 2,
+            2 => 5,
+            3 => 15,
+            4.. => 60,
+        };
+        let shrink = |duration| shrunk(duration, self.confirm[0], 2 * MINUTE);
+        let longest = shrink(minutes * MINUTE);
+        let least = if connection_lost { shrink(MINUTE / 2) } else { longest / 10 };
+        least + dice.below(longest.saturating_sub(least))
+    }
+
+    /// How long a refusing service rests after its `step`th refusal, counted from 0: 1, 2, 4, 8, 16 h, then 24 h. Shrinks
+    /// with an interval below five minutes, as it may be on loopback.
+    pub fn rest(&self, step: u32) -> Duration {
+        let hours = match step {
+            0..=4 => 1 << step,
+            5.. => 24,
+        };
+        if self.interval < 5 * MINUTE { shrunk(hours * HOUR, self.interval, HOUR) } else { hours * HOUR }
+    }
+
+    /// When a dead pair is asked again after its `step`th re-test, counted from 0. Uncorroborated verdicts are re-tested
+    /// sooner: 1, 2, 4, 8, 24 h, then weekly; others after `retest_revoked`, then weekly.
+    pub fn retest(&self, step: u32, corroborated: bool) -> Duration {
+        let wait = match (step, corroborated) {
+            (0, true) => self.retest_revoked,
+            (0..=3, false) => HOUR * (1 << step),
+            (4, false) => DAY,
+            (1.., true) | (5.., false) => WEEK,
+        };
+        if self.retest_revoked < HOUR { shrunk(wait, self.retest_revoked, DAY) } else { wait }
+    }
+}
+
+/// `duration`, made smaller by as much as `actual` is smaller than `usual`.
+fn shrunk(duration: Duration, actual: Duration, usual: Duration) -> Duration {
+    if actual >= usual {
+        return duration;
+    }
+    let nanos = duration.as_nanos().saturating_mul(actual.as_nanos()) / usual.as_nanos().max(1);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// Numbers that look random and follow from a seed (SplitMix64), so that a run can be repeated.
+#[derive(Clone, Debug)]
+pub struct Dice(u64);
+
+impl Dice {
+    /// The seed decides all that follows.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A duration from zero up to, not including, `bound`; zero if that is zero.
+    pub fn below(&mut self, bound: Duration) -> Duration {
+        let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.next().checked_rem(nanos).unwrap_or(0))
+    }
+
+    /// Any number.
+    #[expect(clippy::should_implement_trait, reason = "not an iterator: it never ends and is never iterated")]
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIN: u64 = 60;
+
+    #[test]
+    fn jitter_only_lengthens_and_by_no_more_than_the_percentage() {
+        let (policy, mut dice) = (Policy::default(), Dice::new(7));
+        for _ in 0..1000 {
+            let wait = policy.next_interval(&mut dice);
+            assert!(wait >= policy.interval && wait < policy.interval * 6 / 5, "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn back_off_grows_to_an_hour_with_full_jitter() {
+        let (policy, mut dice) = (Policy::default(), Dice::new(7));
+        for (step, minutes) in [(0, 1), (1, 2), (2, 5), (3, 15), (4, 60), (9, 60)] {
+            for _ in 0..100 {
+                assert!(policy.back_off(step, false, &mut dice) < Duration::from_secs(minutes * MIN));
+            }
+        }
+        assert!((0..100).all(|_| policy.back_off(0, true, &mut dice) >= Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_refusing_service_rests_ever_longer() {
+        let hours: Vec<u64> = (0..7).map(|step| Policy::default().rest(step).as_secs() / 3600).collect();
+        assert_eq!(hours, [1, 2, 4, 8, 16, 24, 24]);
+    }
+
+    #[test]
+    fn an_uncorroborated_verdict_is_tested_again_sooner() {
+        let hours = |corroborated| -> Vec<u64> {
+            (0..7).map(|step| Policy::default().retest(step, corroborated).as_secs() / 3600).collect()
+        };
+        assert_eq!(hours(false), [1, 2, 4, 8, 24, 168, 168]);
+        assert_eq!(hours(true), [24, 168, 168, 168, 168, 168, 168]);
+    }
+
+    #[test]
+    fn time_never_runs_backwards() {
+        let (early, late) = (Timestamp::from_millis(1), Timestamp::from_millis(5));
+        assert_eq!(late.since(early), Duration::from_millis(4));
+        assert_eq!(early.since(late), Duration::ZERO);
+    }
+}
