@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{name::CredentialName, schedule::Timestamp};
+use super::{
+    name::{CredentialName, Fingerprint},
+    schedule::Timestamp,
+};
 
 /// What most likely happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,6 +41,15 @@ impl IncidentCause {
             Self::ServiceRefused => "service-refused",
             Self::CannotCheck => "cannot-check",
             Self::ProviderOutageSuspected => "provider-outage-suspected",
+        }
+    }
+
+    /// Whether it is told once and never reminded of: nothing died.
+    #[must_use]
+    pub const fn is_told_once(self) -> bool {
+        match self {
+            Self::ServiceRefused | Self::CannotCheck | Self::ProviderOutageSuspected => true,
+            Self::MainPasswordReset | Self::ResetOrRevoked | Self::SingleRevocation | Self::NeverAccepted => false,
         }
     }
 
@@ -82,4 +94,62 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     /// It ended because an affected pair itself was accepted again: a false alarm, or Apple's doing.
     pub withdrawn: bool,
+}
+
+/// An incident with what keypulse keeps beside what it tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentFile {
+    /// What is told.
+    pub incident: Incident,
+    /// The secrets that died in it. One that is accepted again is taken out.
+    pub secrets: Vec<Fingerprint>,
+    /// Its credentials that work again.
+    pub repaired: Vec<CredentialName>,
+    /// The newest refusal of one of its secrets: acceptances before it say nothing about the cause.
+    pub newest_refusal_at: Timestamp,
+    /// When it is told again.
+    pub remind_at: Option<Timestamp>,
+}
+
+/// What the cause of an incident is judged by. Counts secrets, never credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signs {
+    /// Secrets of the incident that were accepted before it.
+    pub revoked: usize,
+    /// A pair older than the incident was accepted after the newest refusal.
+    pub old_pair_lives: bool,
+}
+
+impl Signs {
+    /// What most likely happened (`verdicts.md`, part 5).
+    #[must_use]
+    pub const fn cause(self) -> IncidentCause {
+        match (self.revoked, self.old_pair_lives) {
+            (0, _) => IncidentCause::NeverAccepted,
+            (_, true) => IncidentCause::SingleRevocation,
+            (2.., false) => IncidentCause::MainPasswordReset,
+            (1, false) => IncidentCause::ResetOrRevoked,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(revoked: usize, old_pair_lives: bool, expected: IncidentCause) {
+        assert_eq!(Signs { revoked, old_pair_lives }.cause(), expected);
+    }
+
+    #[test]
+    fn the_cause_follows_from_who_died_and_who_lives() {
+        check(0, false, IncidentCause::NeverAccepted);
+        check(0, true, IncidentCause::NeverAccepted);
+        check(1, false, IncidentCause::ResetOrRevoked);
+        check(1, true, IncidentCause::SingleRevocation);
+        check(2, false, IncidentCause::MainPasswordReset);
+        check(25, false, IncidentCause::MainPasswordReset);
+        check(2, true, IncidentCause::SingleRevocation);
+    }
 }

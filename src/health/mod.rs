@@ -3,10 +3,24 @@
 //! No network, no file, no clock, no randomness, no log line. Everything that happens comes in as an event with its time;
 //! everything to be done goes out as an action.
 
+pub mod account;
+mod consequence;
 pub mod credential;
+pub mod engine;
+pub mod event;
 pub mod evidence;
+mod flight;
 pub mod incident;
+pub mod login;
 pub mod name;
+pub mod outbox;
 pub mod ration;
+pub mod round;
 pub mod schedule;
+mod status;
+mod upkeep;
+pub mod verdict;
 pub mod view;
+
+#[cfg(test)]
+mod tests;

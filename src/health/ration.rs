@@ -50,6 +50,12 @@ impl Ration {
         Self { spent }
     }
 
+    /// Whether attempt `id` is in it.
+    #[must_use]
+    pub fn holds(&self, id: u64) -> bool {
+        self.spent.iter().any(|spent| spent.id == id)
+    }
+
     /// How many count at `now`.
     #[must_use]
     pub fn used(&self, now: Timestamp) -> u32 {

@@ -1,0 +1,298 @@
+//! One Apple Account: its credentials, the secrets behind them, and the round that is under way.
+//!
+//! Holds what belongs together and answers questions about it; decides nothing about life and death.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    credential::Health,
+    evidence::{Cause, PerService, Round, Service, Services},
+    incident::IncidentFile,
+    login::{Login, State, Why},
+    name::{Address, CredentialName, Fingerprint},
+    outbox::{Delivery, Outbox},
+    schedule::{Policy, Timestamp},
+};
+
+/// What the configuration says of a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialSetup {
+    /// Its name.
+    pub name: CredentialName,
+    /// The program, as people call it.
+    pub app: Option<String>,
+    /// Where it is used; never empty.
+    pub services: Services,
+}
+
+/// One place where a secret is used.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// What the configuration says.
+    pub setup: CredentialSetup,
+    /// What outlives the process.
+    pub memory: CredentialMemory,
+    /// When its source is read next, and its secret asked if that is due.
+    pub next_at: Timestamp,
+    /// Inconclusive reads in a row.
+    pub failed_reads: u32,
+    /// The person asks for a round: the requests that wait for it.
+    pub requests: Vec<u64>,
+    /// Its source was read since the process started.
+    pub read: bool,
+}
+
+/// What is remembered of a credential.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CredentialMemory {
+    /// Its name.
+    pub name: CredentialName,
+    /// The secret it held when it was last read.
+    pub secret: Option<Fingerprint>,
+    /// Why it cannot be read at present.
+    pub unreadable: Option<Unreadable>,
+    /// The health last recorded.
+    pub health: Health,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A secret that cannot be read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unreadable {
+    /// `secret-unavailable` or `secret-malformed`.
+    pub cause: Cause,
+    /// In words.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was last tried.
+    pub at: Timestamp,
+}
+
+/// A service that refuses while the other accepts is left alone for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rest {
+    /// Refusals in a row.
+    pub step: u32,
+    /// When one credential asks it again.
+    pub until: Timestamp,
+}
+
+/// The siblings are asked one by one whether they are dead, too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Poll {
+    /// The leader's first refusal: a sibling's refusal before it says nothing.
+    pub first_refused_at: Timestamp,
+    /// The leader's latest refusal: a sibling's acceptance before it says nothing.
+    pub refused_at: Timestamp,
+    /// The leader.
+    pub leader: Fingerprint,
+    /// Services that refused it.
+    pub refused: Services,
+}
+
+/// What outlives the process, beside credentials, secrets, ration and incident.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AccountMemory {
+    /// Services that rest.
+    pub resting: PerService<Option<Rest>>,
+    /// When a service last answered `unavailable`.
+    pub unavailable_at: PerService<Option<Timestamp>>,
+    /// Whether siblings are being asked.
+    pub poll: Option<Poll>,
+    /// The latest re-test of a dead pair.
+    pub last_retest_at: Option<Timestamp>,
+}
+
+/// One Apple Account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its iCloud Mail address.
+    pub address: Address,
+    /// In the order of the configuration.
+    pub credentials: Vec<Credential>,
+    /// Every secret seen, those in use and those of before.
+    pub logins: Vec<Login>,
+    /// What outlives the process.
+    pub memory: AccountMemory,
+    /// The open incident.
+    pub incident: Option<IncidentFile>,
+    /// Incidents that are over and whose last messages are still to go out.
+    pub closed: Vec<IncidentFile>,
+    /// The messages of both.
+    pub outbox: Outbox,
+    /// Incidents and messages as they are on disk.
+    pub recorded: (Vec<IncidentFile>, Vec<Delivery>),
+    /// The round under way: at most one per account.
+    pub flight: Option<Flight>,
+    /// Something to be remembered changed in this step.
+    pub dirty: bool,
+}
+
+/// A round under way.
+#[derive(Clone, Debug)]
+pub struct Flight {
+    /// Its number.
+    pub round: u64,
+    /// Whose secret is read.
+    pub credential: CredentialName,
+    /// What for.
+    pub why: Why,
+    /// The secret that it was started for, if for one.
+    pub target: Option<Fingerprint>,
+    /// When it started.
+    pub started_at: Timestamp,
+    /// The requests that are answered when it ends.
+    pub requests: Vec<u64>,
+    /// The attempts, once the secret is read.
+    pub asking: Option<Asking>,
+}
+
+/// The attempts of a round.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// The secret.
+    pub login: Fingerprint,
+    /// Services that accepted it before this round.
+    pub accepting: Services,
+    /// Still to be asked, in turn.
+    pub queue: VecDeque<Service>,
+    /// The first conclusive answer ends the round.
+    pub one_answer: bool,
+    /// What was said so far.
+    pub said: Round,
+    /// The attempt under way.
+    pub attempt: Option<(u64, Service)>,
+}
+
+impl Account {
+    /// The secret with this fingerprint.
+    #[must_use]
+    pub fn login(&self, fingerprint: Fingerprint) -> Option<&Login> {
+        self.logins.iter().find(|login| login.fingerprint == fingerprint)
+    }
+
+    /// The secret with this fingerprint, to change.
+    pub fn login_mut(&mut self, fingerprint: Fingerprint) -> Option<&mut Login> {
+        self.logins.iter_mut().find(|login| login.fingerprint == fingerprint)
+    }
+
+    /// The credential of this name.
+    pub fn credential_mut(&mut self, name: &CredentialName) -> Option<&mut Credential> {
+        self.credentials.iter_mut().find(|credential| credential.setup.name == *name)
+    }
+
+    /// The secret that a credential held when it was last read.
+    #[must_use]
+    pub fn login_of(&self, credential: &Credential) -> Option<&Login> {
+        self.login(credential.memory.secret?)
+    }
+
+    /// The credentials that hold this secret.
+    pub fn holders(&self, fingerprint: Fingerprint) -> impl Iterator<Item = &Credential> {
+        self.credentials.iter().filter(move |credential| credential.memory.secret == Some(fingerprint))
+    }
+
+    /// The secrets in use: held by at least one credential.
+    pub fn in_use(&self) -> impl Iterator<Item = &Login> {
+        self.logins.iter().filter(|login| self.holders(login.fingerprint).next().is_some())
+    }
+
+    /// The secrets in use, by fingerprint.
+    #[must_use]
+    pub fn fingerprints_in_use(&self) -> Vec<Fingerprint> {
+        self.in_use().map(|login| login.fingerprint).collect()
+    }
+
+    /// All services that some credential uses this secret with.
+    #[must_use]
+    pub fn services_of(&self, fingerprint: Fingerprint) -> Services {
+        self.holders(fingerprint).fold(Services::NONE, |all, credential| all.union(credential.setup.services))
+    }
+
+    /// The secret that leads: the one that alone is confirmed.
+    #[must_use]
+    pub fn leader(&self) -> Option<&Login> {
+        self.in_use().find(|login| login.leads())
+    }
+
+    /// Services that rest at `now`.
+    #[must_use]
+    pub fn resting(&self, now: Timestamp) -> Services {
+        let rests = |rest: &Option<Rest>| rest.is_some_and(|rest| rest.until > now);
+        Services { imap: rests(&self.memory.resting.imap), smtp: rests(&self.memory.resting.smtp) }
+    }
+
+    /// A service refused (again) while the other accepted: it rests, ever longer.
+    pub fn let_rest(&mut self, service: Service, policy: &Policy, now: Timestamp) {
+        let rest = self.memory.resting.of_mut(service);
+        let step = match rest {
+            Some(rest) if rest.until > now => return, // a person asked meanwhile: the rest goes on as it was
+            Some(rest) => rest.step + 1,
+            None => 0,
+        };
+        *rest = Some(Rest { step, until: now + policy.rest(step) });
+    }
+
+    /// Whether any secret of the account was accepted after `since`.
+    #[must_use]
+    pub fn accepted_after(&self, since: Timestamp) -> bool {
+        self.in_use().any(|login| login.last_accepted_at().is_some_and(|at| at > since))
+    }
+
+    /// The health of a credential, as the last round left it.
+    #[must_use]
+    pub fn health_of(&self, credential: &Credential) -> Health {
+        let services = credential.setup.services;
+        let health = self.login_of(credential).map_or(Health::Unknown, |login| login.health(services));
+        match health {
+            Health::Healthy | Health::Degraded | Health::Unknown if credential.memory.unreadable.is_some() => {
+                Health::Unreadable
+            }
+            Health::Healthy
+            | Health::Degraded
+            | Health::Unknown
+            | Health::Suspect
+            | Health::Revoked
+            | Health::Rejected
+            | Health::Unreadable
+            | Health::Stale => health,
+        }
+    }
+
+    /// The health of a credential at `now`: an old one is stale.
+    #[must_use]
+    pub fn health_at(&self, credential: &Credential, policy: &Policy, now: Timestamp) -> Health {
+        let health = self.health_of(credential);
+        let judged_at = self.login_of(credential).and_then(|login| login.last_conclusive_at);
+        let old = judged_at.is_some_and(|at| now.since(at) >= policy.stale_after);
+        let memory = &credential.memory;
+        let waited = memory.health == Health::Stale || now.since(memory.since) >= policy.stale_after;
+        match health {
+            Health::Healthy | Health::Degraded if old => Health::Stale,
+            // Never judged: stale once it has waited for as long.
+            Health::Unknown if judged_at.is_none() && waited => Health::Stale,
+            Health::Healthy
+            | Health::Degraded
+            | Health::Unknown
+            | Health::Suspect
+            | Health::Revoked
+            | Health::Rejected
+            | Health::Unreadable
+            | Health::Stale => health,
+        }
+    }
+
+    /// Whether a secret of this account is alive or being doubted on one of `services`: a reason to think of an outage.
+    #[must_use]
+    pub fn could_witness(&self, services: Services) -> bool {
+        self.in_use().any(|login| match &login.state {
+            State::Alive { .. } => !login.accepting().and(services).is_empty(),
+            State::Doubted(suspicion) => login.ever_accepted() && !suspicion.evidence.and(services).is_empty(),
+            State::New | State::Dead(_) => false,
+        })
+    }
+}

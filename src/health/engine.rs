@@ -1,0 +1,394 @@
+//! The whole core as one value: `handle` an event, get the actions, sleep until `next_due`.
+//!
+//! Decides which round runs when and carries an answer from the probe to the verdict. What follows from a verdict for others
+//! stands in `consequence.rs`, what people are told in `upkeep.rs`, what they can see in `status.rs`.
+
+use std::collections::BTreeMap;
+
+use super::{
+    account::{Account, Credential, CredentialMemory, CredentialSetup, Flight},
+    credential::Health,
+    event::{AccountRow, Action, Event, Memory, Record, Setup, StoredAccount},
+    incident::IncidentFile,
+    login::{Login, State, Why},
+    name::{Address, CredentialName, Fingerprint},
+    outbox::{Channel, Outbox, Tidings},
+    ration::{Purse, Ration, Spent},
+    schedule::{Dice, Policy, Timestamp},
+};
+
+/// The core.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(super) policy: Policy,
+    pub(super) channels: Vec<Channel>,
+    pub(super) accounts: Vec<Account>,
+    /// By address in lower case: an account keeps its ration when it leaves the configuration.
+    pub(super) rations: BTreeMap<String, Ration>,
+    pub(super) strangers: BTreeMap<String, StoredAccount>,
+    pub(super) dice: Dice,
+    pub(super) last_id: u64,
+    pub(super) requests: Vec<u64>,
+    pub(super) online: bool,
+    pub(super) started_at: Timestamp,
+}
+
+impl Engine {
+    /// The core with what was remembered. `seed` decides all jitter.
+    #[must_use]
+    pub fn new(setup: Setup, memory: Memory, seed: u64, now: Timestamp) -> Self {
+        let mut engine = Self {
+            policy: setup.policy.clone(),
+            channels: Vec::new(),
+            accounts: Vec::new(),
+            rations: BTreeMap::new(),
+            strangers: memory.accounts,
+            dice: Dice::new(seed),
+            last_id: memory.last_id,
+            requests: Vec::new(),
+            online: true,
+            started_at: now,
+        };
+        for (key, stored) in &mut engine.strangers {
+            engine.rations.insert(key.clone(), Ration::restore(std::mem::take(&mut stored.spent)));
+        }
+        engine.configure(setup, now);
+        engine
+    }
+
+    /// Takes a new configuration. What is remembered of accounts and credentials that stay is kept; rounds of those that go
+    /// are abandoned. Call [`Engine::handle`] with [`Event::Timer`] afterwards.
+    pub fn configure(&mut self, setup: Setup, now: Timestamp) {
+        self.policy = setup.policy;
+        self.channels = setup.channels;
+        let mut before = std::mem::take(&mut self.accounts);
+        for (address, setups) in setup.accounts {
+            let old = before.iter().position(|account| account.address == address).map(|at| before.swap_remove(at));
+            let mut account = old.unwrap_or_else(|| self.remembered(&address, now));
+            account.address = address;
+            let mut credentials = std::mem::take(&mut account.credentials);
+            account.credentials = setups
+                .into_iter()
+                .map(|setup| {
+                    let known = credentials.iter().position(|credential| credential.setup.name == setup.name);
+                    match known.map(|at| credentials.swap_remove(at)) {
+                        Some(credential) => Credential { setup, ..credential },
+                        None => new_credential(setup, now),
+                    }
+                })
+                .collect();
+            self.accounts.push(account);
+        }
+        for account in before {
+            let stored = StoredAccount {
+                memory: account.memory,
+                credentials: account.credentials.into_iter().map(|credential| credential.memory).collect(),
+                logins: account.logins,
+                ..StoredAccount::default()
+            };
+            self.strangers.insert(account.address.key(), stored);
+        }
+    }
+
+    /// An account that enters the configuration, with what was remembered of it.
+    fn remembered(&mut self, address: &Address, now: Timestamp) -> Account {
+        let stored = self.strangers.remove(&address.key()).unwrap_or_default();
+        self.rations.entry(address.key()).or_default();
+        let mut outbox = Outbox::restore(stored.deliveries);
+        let lost = outbox.after_restart(now);
+        let (closed, open): (Vec<_>, Vec<_>) =
+            stored.incidents.into_iter().partition(|file| file.incident.resolved_at.is_some());
+        let mut account = Account {
+            address: address.clone(),
+            credentials: stored
+                .credentials
+                .into_iter()
+                .map(|memory| {
+                    let setup = CredentialSetup {
+                        name: memory.name.clone(),
+                        app: None,
+                        services: super::evidence::Services::BOTH,
+                    };
+                    Credential { memory, ..new_credential(setup, now) }
+                })
+                .collect(),
+            logins: stored.logins,
+            memory: stored.memory,
+            incident: open.into_iter().next_back(),
+            closed,
+            outbox,
+            recorded: (Vec::new(), Vec::new()),
+            flight: None,
+            dirty: true,
+        };
+        for incident in lost {
+            self.last_id += 1;
+            account.outbox.add(self.last_id, incident, Channel::Desktop, Tidings::PutBack, now);
+        }
+        account
+    }
+
+    /// What follows from `event` at `now`.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::Start | Event::Timer => {}
+            Event::SecretRead { round, result } => self.secret_read(round, result, now, &mut actions),
+            Event::Attempted { id, outcome } => self.attempted(id, outcome, now, &mut actions),
+            Event::Check { request, names } => self.check(request, &names),
+            Event::Delivered { id, result } => self.delivered(id, result, now),
+            Event::ChannelReady(channel) => {
+                self.accounts.iter_mut().for_each(|account| account.outbox.channel_ready(channel, now));
+            }
+            Event::NotificationLost(incident) => self.notification_lost(incident, now),
+        }
+        self.upkeep(now, &mut actions);
+        self.dispatch(now, &mut actions);
+        self.answer(&mut actions);
+        self.write_down(&mut actions);
+        actions
+    }
+
+    /// When [`Event::Timer`] is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let busy = self.in_flight() >= self.policy.concurrent_checks;
+        let rounds = self.accounts.iter().filter(|account| !busy && account.flight.is_none()).flat_map(|account| {
+            let routine = account.credentials.iter().map(|credential| credential.next_at);
+            routine.chain(account.in_use().filter_map(|login| self.due_at(account, login)))
+        });
+        let messages = self.accounts.iter().filter_map(|account| account.outbox.next_due());
+        let reminders = self.accounts.iter().filter_map(|account| account.incident.as_ref()?.remind_at);
+        rounds.chain(messages).chain(reminders).min()
+    }
+
+    /// When a secret's own round is due: two re-tests of an account keep an hour apart.
+    pub(super) fn due_at(&self, account: &Account, login: &Login) -> Option<Timestamp> {
+        let due = login.due?;
+        let spaced = account.memory.last_retest_at.map(|at| at + self.policy.rest(0));
+        match due.why {
+            Why::Retest => Some(due.at.max(spaced.unwrap_or(due.at))),
+            Why::Routine
+            | Why::Changed
+            | Why::Person
+            | Why::Again
+            | Why::Confirm
+            | Why::Canary(_)
+            | Why::Sibling(_) => Some(due.at),
+        }
+    }
+
+    pub(super) fn in_flight(&self) -> u32 {
+        let count = self.accounts.iter().filter(|account| account.flight.is_some()).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    pub(super) const fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Starts the rounds that are due: at most one per account, `concurrent_checks` in all.
+    fn dispatch(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        for index in 0..self.accounts.len() {
+            if self.in_flight() >= self.policy.concurrent_checks {
+                return;
+            }
+            let Some(task) = self.accounts.get(index).and_then(|account| self.next_task(account, now)) else {
+                continue;
+            };
+            let round = self.next_id();
+            let Some(account) = self.accounts.get_mut(index) else { continue };
+            let requests = match account.credential_mut(&task.credential) {
+                Some(credential) => std::mem::take(&mut credential.requests),
+                None => Vec::new(),
+            };
+            let why = if requests.is_empty() { task.why } else { Why::Person };
+            actions.push(Action::ReadSecret {
+                round,
+                credential: task.credential.clone(),
+                by_person: matches!(why, Why::Person),
+            });
+            account.flight = Some(Flight {
+                round,
+                credential: task.credential,
+                why,
+                target: task.target,
+                started_at: now,
+                requests,
+                asking: None,
+            });
+        }
+    }
+
+    /// The most urgent thing to ask of an account: what a person wants, what its secrets are due for, the routine.
+    fn next_task(&self, account: &Account, now: Timestamp) -> Option<Task> {
+        if account.flight.is_some() {
+            return None;
+        }
+        let routine = |credential: &Credential| Task {
+            credential: credential.setup.name.clone(),
+            why: Why::Routine,
+            target: None,
+        };
+        let wanted = account.credentials.iter().find(|credential| !credential.requests.is_empty()).map(routine);
+        let due = || {
+            let due = account.in_use().filter_map(|login| Some((self.due_at(account, login)?, login)));
+            let (_, login) = due.filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)?;
+            // Prefer a credential whose source can be read.
+            let holder = account.holders(login.fingerprint).min_by_key(|holder| holder.failed_reads)?;
+            let why = login.due?.why;
+            Some(Task { credential: holder.setup.name.clone(), why, target: Some(login.fingerprint) })
+        };
+        let interval = || {
+            let due = account.credentials.iter().filter(|credential| credential.next_at <= now);
+            due.min_by_key(|credential| credential.next_at).map(routine)
+        };
+        wanted.or_else(due).or_else(interval)
+    }
+
+    fn check(&mut self, request: u64, names: &[CredentialName]) {
+        self.requests.push(request);
+        for account in &mut self.accounts {
+            let latched: Vec<Fingerprint> =
+                account.logins.iter().filter(|l| l.verdict().is_some()).map(|l| l.fingerprint).collect();
+            for credential in &mut account.credentials {
+                let dead = credential.memory.secret.is_some_and(|secret| latched.contains(&secret));
+                if names.contains(&credential.setup.name) || (names.is_empty() && !dead) {
+                    credential.requests.push(request);
+                }
+            }
+        }
+    }
+
+    pub(super) fn settle(&mut self, id: u64, rejected: bool, now: Timestamp, actions: &mut Vec<Action>) {
+        for (key, ration) in &mut self.rations {
+            if !ration.holds(id) {
+                continue;
+            }
+            ration.settle(id, rejected, now);
+            let address = self.accounts.iter().find(|account| account.address.key() == *key).map(|a| a.address.clone());
+            let account = address.or_else(|| Address::new(key).ok());
+            actions.push(Action::Record(match (rejected, account) {
+                (true, Some(account)) => Record::Spent { account, spent: Spent { id, at: now } },
+                (true, None) | (false, _) => Record::GivenBack { id },
+            }));
+        }
+    }
+
+    /// A login outside the daemon, on a person's behalf (`add`): reserves one of the account's ration.
+    ///
+    /// # Errors
+    /// When it frees, if it is used up.
+    pub fn reserve(&mut self, account: &Address, now: Timestamp) -> Result<(u64, Vec<Action>), Timestamp> {
+        let id = self.next_id();
+        let limit = self.policy.failed_logins_per_account;
+        self.rations.entry(account.key()).or_default().reserve(id, Purse::Person, limit, now)?;
+        let record = Record::Spent { account: account.clone(), spent: Spent { id, at: now } };
+        Ok((id, vec![Action::Record(record)]))
+    }
+
+    /// How such a login ended.
+    pub fn settle_reserved(&mut self, id: u64, rejected: bool, now: Timestamp) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.settle(id, rejected, now, &mut actions);
+        actions
+    }
+
+    /// Requests whose rounds are all done.
+    fn answer(&mut self, actions: &mut Vec<Action>) {
+        let accounts = &self.accounts;
+        let pending = |request: &u64| {
+            accounts.iter().any(|account| {
+                let waits = account.credentials.iter().any(|credential| credential.requests.contains(request));
+                waits || account.flight.as_ref().is_some_and(|flight| flight.requests.contains(request))
+            })
+        };
+        self.requests.retain(|request| {
+            let waits = pending(request);
+            if !waits {
+                actions.push(Action::Answer { request: *request });
+            }
+            waits
+        });
+    }
+
+    /// Records of what changed in this step.
+    fn write_down(&mut self, actions: &mut Vec<Action>) {
+        for account in &mut self.accounts {
+            account.record_incidents(actions);
+        }
+        for account in self.accounts.iter_mut().filter(|account| account.dirty) {
+            account.dirty = false;
+            account.forget_the_past();
+            let row = AccountRow {
+                address: account.address.clone(),
+                memory: account.memory.clone(),
+                credentials: account.credentials.iter().map(|credential| credential.memory.clone()).collect(),
+                logins: account.logins.clone(),
+            };
+            actions.push(Action::Record(Record::Account(Box::new(row))));
+        }
+    }
+}
+
+/// A round to start.
+struct Task {
+    credential: CredentialName,
+    why: Why,
+    target: Option<Fingerprint>,
+}
+
+fn new_credential(setup: CredentialSetup, now: Timestamp) -> Credential {
+    let memory = CredentialMemory {
+        name: setup.name.clone(),
+        secret: None,
+        unreadable: None,
+        health: Health::Unknown,
+        since: now,
+    };
+    Credential { setup, memory, next_at: now, failed_reads: 0, requests: Vec::new(), read: false }
+}
+
+impl Account {
+    /// Keeps the secrets in use and the latest fifty of before: an old secret put back is known again.
+    pub(super) fn forget_the_past(&mut self) {
+        const KEPT: usize = 50;
+        let in_use = self.fingerprints_in_use();
+        let mut surplus = self.logins.len().saturating_sub(in_use.len() + KEPT);
+        self.logins.retain(|login| {
+            let goes = surplus > 0 && !in_use.contains(&login.fingerprint);
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+
+    /// Records of incidents and messages that are not on disk as they are; then forgets those that are over and told.
+    fn record_incidents(&mut self, actions: &mut Vec<Action>) {
+        let account = &self.address;
+        let files: Vec<IncidentFile> = self.incident.iter().chain(&self.closed).cloned().collect();
+        let new_files = files.iter().filter(|file| !self.recorded.0.contains(file));
+        let new_deliveries = self.outbox.all().iter().filter(|delivery| !self.recorded.1.contains(delivery));
+        actions.extend(
+            new_files
+                .map(|file| Record::Incident { account: account.clone(), file: file.clone() })
+                .chain(new_deliveries.map(|d| Record::Delivery { account: account.clone(), delivery: d.clone() }))
+                .map(Action::Record),
+        );
+        let outbox = &mut self.outbox;
+        self.closed.retain(|file| {
+            let settled = outbox.is_settled_for(file.incident.id);
+            if settled {
+                outbox.forget(file.incident.id);
+            }
+            !settled
+        });
+        self.recorded = (files, self.outbox.all().to_vec());
+    }
+
+    /// The credentials whose secret is dead.
+    pub(super) fn dead_credentials(&self) -> impl Iterator<Item = (&Credential, &Login)> {
+        let held = self.credentials.iter().filter_map(|credential| Some((credential, self.login_of(credential)?)));
+        held.filter(|(_, login)| matches!(login.state, State::Dead(_)))
+    }
+}

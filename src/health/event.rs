@@ -1,0 +1,212 @@
+//! What goes into the core and what comes out of it: plain values.
+
+use std::collections::BTreeMap;
+
+use super::{
+    account::{AccountMemory, CredentialMemory, CredentialSetup},
+    credential::Transition,
+    evidence::{Cause, Outcome, Service},
+    incident::IncidentFile,
+    login::{Login, Why},
+    name::{Address, CredentialName, Fingerprint},
+    outbox::{Channel, Delivery},
+    ration::Spent,
+    schedule::{Policy, Timestamp},
+    view::AccountStatus,
+};
+
+/// What the configuration says, as far as the core is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The person's policy.
+    pub policy: Policy,
+    /// The accounts with their credentials.
+    pub accounts: Vec<(Address, Vec<CredentialSetup>)>,
+    /// Who is told of incidents.
+    pub channels: Vec<Channel>,
+}
+
+/// What was stored when the process last ended, by account.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// The largest number given to an attempt, round, transition, incident or delivery.
+    pub last_id: u64,
+    /// By address, in lower case.
+    pub accounts: BTreeMap<String, StoredAccount>,
+}
+
+/// What is stored of one account.
+#[derive(Clone, Debug, Default)]
+pub struct StoredAccount {
+    /// Rests, polls and the like.
+    pub memory: AccountMemory,
+    /// Its credentials.
+    pub credentials: Vec<CredentialMemory>,
+    /// Its secrets.
+    pub logins: Vec<Login>,
+    /// Its failed logins.
+    pub spent: Vec<Spent>,
+    /// Incidents that are open, or have messages still to go out.
+    pub incidents: Vec<IncidentFile>,
+    /// The messages of those.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The daemon started: everything is due.
+    Start,
+    /// The time of `next_due` has come.
+    Timer,
+    /// The secret of a round was read, or could not be.
+    SecretRead {
+        /// The round.
+        round: u64,
+        /// The secret's fingerprint, or why there is none.
+        result: Result<Fingerprint, (Cause, String)>,
+    },
+    /// An attempt ended.
+    Attempted {
+        /// Its number.
+        id: u64,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A person asks for a round of these credentials; of all that are not latched if there are none.
+    Check {
+        /// Comes back in [`Action::Answer`].
+        request: u64,
+        /// Which.
+        names: Vec<CredentialName>,
+    },
+    /// A message went out (with what the channel gave back), or could not.
+    Delivered {
+        /// Its number.
+        id: u64,
+        /// The receipt, or nothing.
+        result: Result<Option<String>, ()>,
+    },
+    /// A channel that could not be reached can be.
+    ChannelReady(Channel),
+    /// The desktop lost the notification of this incident, and not because the person closed it.
+    NotificationLost(u64),
+}
+
+/// Something to be done. Records come before what others can see of them.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Action {
+    /// To be written to disk before any other action of the same step is carried out.
+    Record(Record),
+    /// Read the secret of a credential, and answer with [`Event::SecretRead`].
+    ReadSecret {
+        /// The round.
+        round: u64,
+        /// Whose.
+        credential: CredentialName,
+        /// A person waits and may be asked to unlock.
+        by_person: bool,
+    },
+    /// Log in once with the secret read in this round, and answer with [`Event::Attempted`].
+    Attempt {
+        /// Its number.
+        id: u64,
+        /// The round.
+        round: u64,
+        /// Whose user name and secret.
+        credential: CredentialName,
+        /// Where.
+        service: Service,
+    },
+    /// The round is over: its secret is no longer needed.
+    Forget {
+        /// The round.
+        round: u64,
+    },
+    /// Hand a message to its channel, and answer with [`Event::Delivered`].
+    Deliver(Order),
+    /// All rounds that a person asked for are done.
+    Answer {
+        /// The request.
+        request: u64,
+    },
+}
+
+/// A message to hand over.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The message.
+    pub delivery: Delivery,
+    /// The account as it stands now, with the incident in question.
+    pub account: AccountStatus,
+}
+
+/// One row for the disk.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// An account changed in this step: all that is remembered of it.
+    Account(Box<AccountRow>),
+    /// An attempt ended.
+    Attempt(AttemptRow),
+    /// A login was reserved, or settled as rejected.
+    Spent {
+        /// Whose.
+        account: Address,
+        /// The attempt.
+        spent: Spent,
+    },
+    /// A reserved login was given back.
+    GivenBack {
+        /// The attempt.
+        id: u64,
+    },
+    /// A credential's health changed.
+    Transition(Transition),
+    /// An incident opened or changed.
+    Incident {
+        /// Whose.
+        account: Address,
+        /// All of it.
+        file: IncidentFile,
+    },
+    /// A message was added or changed its state.
+    Delivery {
+        /// Whose.
+        account: Address,
+        /// All of it.
+        delivery: Delivery,
+    },
+}
+
+/// What is remembered of an account.
+#[derive(Clone, Debug)]
+pub struct AccountRow {
+    /// Whose.
+    pub address: Address,
+    /// Rests, polls and the like.
+    pub memory: AccountMemory,
+    /// Its credentials.
+    pub credentials: Vec<CredentialMemory>,
+    /// Its secrets.
+    pub logins: Vec<Login>,
+}
+
+/// An attempt, for the history.
+#[derive(Clone, Debug)]
+pub struct AttemptRow {
+    /// Its number.
+    pub id: u64,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Whose.
+    pub account: Address,
+    /// Which.
+    pub credential: CredentialName,
+    /// Where.
+    pub service: Service,
+    /// What for.
+    pub why: Why,
+    /// How.
+    pub outcome: Outcome,
+}

@@ -1,0 +1,286 @@
+//! What is to be told, to whom, and whether it was.
+//!
+//! One message per event of an incident and channel, kept until it went out or the incident is over. A message that may have
+//! gone out just before the process died is not sent a second time; on the desktop it is put back silently.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::schedule::{Policy, Timestamp};
+
+/// A way to tell people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// A desktop notification, which stays until the incident is over.
+    Desktop,
+    /// The hook command.
+    Hook,
+}
+
+impl Channel {
+    /// The word used in logs and commands.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Desktop => "desktop",
+            Self::Hook => "hook",
+        }
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What happened to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tidings {
+    /// It was declared.
+    Opened,
+    /// Its cause or its credentials changed.
+    Changed,
+    /// It stands still.
+    Reminder,
+    /// It is over.
+    Resolved,
+    /// The desktop lost it; it is put back without a sound.
+    PutBack,
+}
+
+impl Tidings {
+    /// The event's name for hooks and streams.
+    #[must_use]
+    pub const fn event(self) -> &'static str {
+        match self {
+            Self::Opened | Self::PutBack => "incident-opened",
+            Self::Changed => "incident-changed",
+            Self::Reminder => "incident-reminder",
+            Self::Resolved => "incident-resolved",
+        }
+    }
+}
+
+/// One message on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Grows by one with each.
+    pub id: u64,
+    /// Of which incident.
+    pub incident: u64,
+    /// To whom.
+    pub channel: Channel,
+    /// What.
+    pub tidings: Tidings,
+    /// Where it stands.
+    pub state: Post,
+    /// What the channel wants to see again to replace or withdraw it.
+    pub receipt: Option<String>,
+}
+
+/// Where a message stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Post {
+    /// It waits for its next try.
+    Due {
+        /// Not before this.
+        at: Timestamp,
+        /// Tries that failed.
+        tries: u32,
+    },
+    /// It is being handed over.
+    Underway {
+        /// Tries that failed before.
+        tries: u32,
+    },
+    /// It went out.
+    Done {
+        /// When.
+        at: Timestamp,
+    },
+    /// It is not needed any more, or can never go out.
+    Dropped,
+}
+
+/// The messages of one account's incident.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outbox {
+    deliveries: Vec<Delivery>,
+}
+
+impl Outbox {
+    /// From what was stored. What was under way when the process died counts as gone out; what stood on the desktop then
+    /// may have vanished with us, so it is put back, once.
+    #[must_use]
+    pub fn restore(deliveries: Vec<Delivery>) -> Self {
+        Self { deliveries }
+    }
+
+    /// All messages, oldest first.
+    #[must_use]
+    pub fn all(&self) -> &[Delivery] {
+        &self.deliveries
+    }
+
+    /// Adds a message for `channel`, not before `at`, unless an earlier one that is still waiting will say it anyway.
+    pub fn add(&mut self, id: u64, incident: u64, channel: Channel, tidings: Tidings, at: Timestamp) {
+        let mut waiting = false;
+        let mut told = false;
+        for delivery in self.deliveries.iter_mut().filter(|d| d.incident == incident && d.channel == channel) {
+            match delivery.state {
+                Post::Due { .. } => {
+                    waiting = true;
+                    if tidings == Tidings::Resolved {
+                        delivery.state = Post::Dropped;
+                    }
+                }
+                Post::Underway { .. } | Post::Done { .. } => told = true,
+                Post::Dropped => {}
+            }
+        }
+        let needed = match tidings {
+            Tidings::Opened => true,
+            Tidings::Changed | Tidings::Reminder | Tidings::PutBack => !waiting,
+            Tidings::Resolved => told,
+        };
+        if needed {
+            let state = Post::Due { at, tries: 0 };
+            self.deliveries.push(Delivery { id, incident, channel, tidings, state, receipt: None });
+        }
+    }
+
+    /// The messages to hand over now, marked as under way. One per channel at a time, so that they arrive in order.
+    pub fn take_due(&mut self, now: Timestamp) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        for channel in [Channel::Desktop, Channel::Hook] {
+            let mut of_channel = self.deliveries.iter_mut().filter(|delivery| delivery.channel == channel);
+            let next = of_channel.find(|delivery| match delivery.state {
+                Post::Due { .. } | Post::Underway { .. } => true,
+                Post::Done { .. } | Post::Dropped => false,
+            });
+            if let Some(delivery) = next
+                && let Post::Due { at, tries } = delivery.state
+                && at <= now
+            {
+                delivery.state = Post::Underway { tries };
+                taken.push(delivery.clone());
+            }
+        }
+        taken
+    }
+
+    /// The time of the next try.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let underway =
+            |channel| self.deliveries.iter().any(|d| d.channel == channel && matches!(d.state, Post::Underway { .. }));
+        self.deliveries
+            .iter()
+            .filter_map(|delivery| match delivery.state {
+                Post::Due { at, .. } if !underway(delivery.channel) => Some(at),
+                Post::Due { .. } | Post::Underway { .. } | Post::Done { .. } | Post::Dropped => None,
+            })
+            .min()
+    }
+
+    /// A message went out.
+    pub fn delivered(&mut self, id: u64, receipt: Option<String>, now: Timestamp) -> Option<&Delivery> {
+        let delivery = self.deliveries.iter_mut().find(|delivery| delivery.id == id)?;
+        delivery.state = Post::Done { at: now };
+        delivery.receipt = receipt;
+        Some(delivery)
+    }
+
+    /// A message could not go out: it is tried again, ever later.
+    pub fn failed(&mut self, id: u64, policy: &Policy, now: Timestamp) {
+        if let Some(delivery) = self.deliveries.iter_mut().find(|delivery| delivery.id == id)
+            && let Post::Underway { tries } = delivery.state
+        {
+            delivery.state = Post::Due { at: now + wait(tries, policy), tries: tries + 1 };
+        }
+    }
+
+    /// What was kept back for a little while goes out now.
+    pub fn tell_now(&mut self, now: Timestamp) {
+        for delivery in &mut self.deliveries {
+            if let Post::Due { at, tries: 0 } = &mut delivery.state {
+                *at = now.min(*at);
+            }
+        }
+    }
+
+    /// A channel can be reached again: what waits for it goes out now.
+    pub fn channel_ready(&mut self, channel: Channel, now: Timestamp) {
+        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.channel == channel) {
+            if let Post::Due { at, .. } = &mut delivery.state {
+                *at = now.min(*at);
+            }
+        }
+    }
+
+    /// What the channel was last given back: the thing that now stands there.
+    #[must_use]
+    pub fn receipt(&self, incident: u64, channel: Channel) -> Option<&str> {
+        let mut of_channel = self.deliveries.iter().rev().filter(|d| d.incident == incident && d.channel == channel);
+        of_channel.find_map(|delivery| delivery.receipt.as_deref())
+    }
+
+    /// Whether people were told of the incident on this channel.
+    #[must_use]
+    pub fn was_told(&self, incident: u64, channel: Channel) -> bool {
+        self.deliveries.iter().any(|d| {
+            d.incident == incident
+                && d.channel == channel
+                && matches!(d.state, Post::Done { .. } | Post::Underway { .. })
+        })
+    }
+
+    /// Whether the desktop message was put back before.
+    #[must_use]
+    pub fn was_put_back(&self, incident: u64) -> bool {
+        self.deliveries.iter().any(|d| d.incident == incident && d.tidings == Tidings::PutBack)
+    }
+
+    /// Whether nothing of this incident is still to go out.
+    #[must_use]
+    pub fn is_settled_for(&self, incident: u64) -> bool {
+        let mut of_incident = self.deliveries.iter().filter(|delivery| delivery.incident == incident);
+        of_incident.all(|delivery| matches!(delivery.state, Post::Done { .. } | Post::Dropped))
+    }
+
+    /// Forgets the messages of an incident that is over.
+    pub fn forget(&mut self, incident: u64) {
+        self.deliveries.retain(|delivery| delivery.incident != incident);
+    }
+
+    /// Marks what was under way when the process died; gives the incidents whose desktop message was among them.
+    pub fn after_restart(&mut self, now: Timestamp) -> Vec<u64> {
+        let mut lost = Vec::new();
+        for delivery in &mut self.deliveries {
+            if matches!(delivery.state, Post::Underway { .. }) {
+                delivery.state = Post::Done { at: now };
+                if delivery.channel == Channel::Desktop {
+                    lost.push(delivery.incident);
+                }
+            }
+        }
+        lost
+    }
+}
+
+/// 10 s, 1, 5, 15 min, then every hour; shorter where the policy is, as it may be on loopback.
+fn wait(tries: u32, policy: &Policy) -> Duration {
+    let seconds = match tries {
+        0 => 10,
+        1 => 60,
+        2 => 300,
+        3 => 900,
+        4.. => 3600,
+    };
+    Duration::from_secs(seconds).min(policy.interval)
+}

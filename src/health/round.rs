@@ -1,0 +1,98 @@
+//! Which services a round asks, and what it may spend.
+//!
+//! Decides that a latched pair is not sent again, that a resting service is left alone, and that confirmations ask one service.
+
+use std::collections::VecDeque;
+
+use super::{
+    account::Account,
+    evidence::{Service, Services},
+    login::{Login, State, Why},
+    name::Fingerprint,
+    ration::Purse,
+    schedule::{Policy, Timestamp},
+};
+
+/// Whom a round asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// In this order; empty if nobody.
+    pub services: VecDeque<Service>,
+    /// The first conclusive answer ends the round.
+    pub one_answer: bool,
+}
+
+impl Plan {
+    const NOBODY: Self = Self { services: VecDeque::new(), one_answer: false };
+
+    /// Every one of `services`; those that accepted last first, so that the ration is spent on answers that count.
+    fn all(services: Services, login: &Login) -> Self {
+        let (first, last) = (services.and(login.accepting()), services.without(login.accepting()));
+        Self { services: first.iter().chain(last.iter()).collect(), one_answer: false }
+    }
+
+    /// One answer, from `first` if it can give one, else from another of `services`.
+    fn one(services: Services, first: Service) -> Self {
+        let order = [first, first.other()];
+        Self { services: order.into_iter().filter(|service| services.has(*service)).collect(), one_answer: true }
+    }
+}
+
+/// Whom a round for `why` asks about this secret now.
+#[must_use]
+pub fn plan(account: &Account, fingerprint: Fingerprint, why: Why, policy: &Policy, now: Timestamp) -> Plan {
+    let Some(login) = account.login(fingerprint) else { return Plan::NOBODY };
+    let used = account.services_of(fingerprint);
+    let led = account.leader().is_some_and(|leader| leader.fingerprint != fingerprint);
+    match (why, &login.state) {
+        (Why::Person | Why::Retest, State::Dead(_)) => Plan::one(used, retest_first(login)),
+        (Why::Person, State::Alive { .. } | State::Doubted(_))
+        // A pair never judged is asked at once, whoever leads: it may be the person's repair.
+        | (Why::Person | Why::Changed | Why::Routine | Why::Again, State::New) => Plan::all(used, login),
+        (Why::Confirm, State::Doubted(suspicion)) if suspicion.leads => {
+            Plan::one(suspicion.evidence.and(used), suspicion.turn)
+        }
+        (Why::Canary(service) | Why::Sibling(service), State::Alive { .. }) if used.has(service) => {
+            Plan::one(Services::only(service), service)
+        }
+        // While another secret leads, the routine of the account rests.
+        (Why::Routine | Why::Again | Why::Changed, State::Alive { .. }) if led => Plan::NOBODY,
+        (Why::Again, State::Alive { .. }) => Plan::all(used.without(account.resting(now)), login),
+        (Why::Routine | Why::Changed, State::Alive { .. }) => {
+            // Another credential with the same pair had its round just now: it holds for all of them.
+            let shared = account.holders(fingerprint).count() > 1 && login.was_judged_within(policy.interval / 2, now);
+            if shared { Plan::NOBODY } else { Plan::all(used.without(account.resting(now)), login) }
+        }
+        // Latched, waiting for its leader, or no longer what the round was for.
+        (
+            Why::Routine | Why::Changed | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_) | Why::Retest,
+            State::New | State::Alive { .. } | State::Doubted(_) | State::Dead(_),
+        ) => Plan::NOBODY,
+    }
+}
+
+/// A re-test asks the service that took the pair last.
+fn retest_first(login: &Login) -> Service {
+    if login.services.smtp.last_accepted_at > login.services.imap.last_accepted_at {
+        Service::Smtp
+    } else {
+        Service::Imap
+    }
+}
+
+/// What a round may spend.
+#[must_use]
+pub fn purse(why: Why, login: &Login) -> Purse {
+    match why {
+        Why::Person | Why::Changed => Purse::Person,
+        Why::Retest => Purse::Retest,
+        // A new pair is the person's doing; so is its confirmation.
+        Why::Routine | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_) => {
+            if login.ever_accepted() {
+                Purse::Routine
+            } else {
+                Purse::Person
+            }
+        }
+    }
+}

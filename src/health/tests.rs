@@ -1,0 +1,698 @@
+//! The rules of `verdicts.md` as claims about the whole engine, in virtual time, against a world whose truth is known.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use super::{
+    account::CredentialSetup,
+    credential::{Health, Transition},
+    engine::Engine,
+    event::{Action, AttemptRow, Event, Memory, Record, Setup},
+    evidence::{Cause, Finding, Outcome, PerService, Services},
+    incident::IncidentCause,
+    name::{Address, CredentialName, Digest, Fingerprint},
+    outbox::{Channel, Tidings},
+    schedule::{DAY, Policy, Timestamp},
+    view::{AccountStatus, CredentialStatus},
+};
+
+const MIN: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What a service does to everybody.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Weather {
+    Fine,
+    Silent(Cause),
+    RefusesAll,
+}
+
+/// Accounts, their passwords and what is true of them; and the engine that is to find out.
+struct World {
+    engine: Engine,
+    setup: Setup,
+    now: Timestamp,
+    /// Which password a credential holds: a number.
+    holds: BTreeMap<CredentialName, u8>,
+    unreadable: BTreeSet<CredentialName>,
+    dead: BTreeSet<u8>,
+    weather: PerService<Weather>,
+    attempts: Vec<AttemptRow>,
+    transitions: Vec<Transition>,
+    told: Vec<(Timestamp, String, Tidings, IncidentCause)>,
+    answered: Vec<u64>,
+    stored: Memory,
+    silent_channel: bool,
+}
+
+fn name(text: &str) -> CredentialName {
+    CredentialName::new(text).unwrap()
+}
+
+fn fingerprint(account: usize, secret: u8) -> Fingerprint {
+    let digest = |tag| {
+        let mut bytes = [0; 32];
+        bytes[0] = secret;
+        bytes[1] = tag;
+        bytes[2] = u8::try_from(account).unwrap();
+        Digest(bytes)
+    };
+    Fingerprint { secret: digest(0), pairs: PerService { imap: digest(1), smtp: digest(2) } }
+}
+
+impl World {
+    /// `households[n]` credentials in account n, named a0, a1, … b0, …, each with a password of its own.
+    fn new(households: &[usize]) -> Self {
+        Self::with(households, Policy { jitter_percent: 0, ..Policy::default() })
+    }
+
+    fn with(households: &[usize], policy: Policy) -> Self {
+        let mut holds = BTreeMap::new();
+        let mut secret = 0;
+        let accounts = households
+            .iter()
+            .zip('a'..)
+            .map(|(count, letter)| {
+                let credentials = (0..*count)
+                    .map(|n| {
+                        let name = name(&format!("{letter}{n}"));
+                        secret += 1;
+                        holds.insert(name.clone(), secret);
+                        CredentialSetup { name, app: None, services: Services::BOTH }
+                    })
+                    .collect();
+                (Address::new(&format!("{letter}@icloud.com")).unwrap(), credentials)
+            })
+            .collect();
+        let setup = Setup { policy, accounts, channels: vec![Channel::Hook] };
+        let now = Timestamp::from_millis(1_000_000_000_000);
+        let engine = Engine::new(setup.clone(), Memory::default(), 7, now);
+        Self {
+            engine,
+            setup,
+            now,
+            holds,
+            unreadable: BTreeSet::new(),
+            dead: BTreeSet::new(),
+            weather: PerService { imap: Weather::Fine, smtp: Weather::Fine },
+            attempts: Vec::new(),
+            transitions: Vec::new(),
+            told: Vec::new(),
+            answered: Vec::new(),
+            stored: Memory::default(),
+            silent_channel: false,
+        }
+    }
+
+    /// A world that has been healthy for three hours.
+    fn settled(households: &[usize]) -> Self {
+        let mut world = Self::new(households);
+        world.run(3 * HOUR);
+        for credential in world.credentials() {
+            assert_eq!(credential.health, Health::Healthy, "{}", credential.name);
+        }
+        world.attempts.clear();
+        world.transitions.clear();
+        world
+    }
+
+    fn account_of(&self, credential: &CredentialName) -> usize {
+        self.setup.accounts.iter().position(|(_, all)| all.iter().any(|setup| setup.name == *credential)).unwrap()
+    }
+
+    fn event(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = (!events.is_empty()).then(|| events.remove(0)) {
+            for action in self.engine.handle(event, self.now) {
+                self.act(action, &mut events);
+            }
+            self.invariants();
+        }
+    }
+
+    fn act(&mut self, action: Action, events: &mut Vec<Event>) {
+        match action {
+            Action::Record(record) => self.store(record),
+            Action::ReadSecret { round, credential, .. } => {
+                let result = if self.unreadable.contains(&credential) {
+                    Err((Cause::SecretUnavailable, "the keyring is locked".to_owned()))
+                } else {
+                    Ok(fingerprint(self.account_of(&credential), self.holds[&credential]))
+                };
+                events.push(Event::SecretRead { round, result });
+            }
+            Action::Attempt { id, credential, service, .. } => {
+                self.now = self.now + Duration::from_millis(200);
+                let dead = self.dead.contains(&self.holds[&credential]);
+                let finding = match self.weather.of(service) {
+                    Weather::Silent(cause) => Finding::Inconclusive(*cause),
+                    Weather::RefusesAll => Finding::Rejected,
+                    Weather::Fine if dead => Finding::Rejected,
+                    Weather::Fine => Finding::Accepted,
+                };
+                let outcome = Outcome { finding, code: None, detail: None, took: None };
+                events.push(Event::Attempted { id, outcome });
+            }
+            Action::Forget { .. } => {}
+            Action::Deliver(order) => {
+                let incident = order.account.incident.clone().unwrap();
+                if !self.silent_channel {
+                    let account = order.account.address.to_string();
+                    self.told.push((self.now, account, order.delivery.tidings, incident.cause));
+                }
+                let result = if self.silent_channel { Err(()) } else { Ok(None) };
+                events.push(Event::Delivered { id: order.delivery.id, result });
+            }
+            Action::Answer { request } => self.answered.push(request),
+        }
+    }
+
+    fn store(&mut self, record: Record) {
+        match record {
+            Record::Account(row) => {
+                let stored = self.stored.accounts.entry(row.address.key()).or_default();
+                stored.memory = row.memory;
+                stored.credentials = row.credentials;
+                stored.logins = row.logins;
+            }
+            Record::Attempt(row) => {
+                self.stored.last_id = self.stored.last_id.max(row.id);
+                self.attempts.push(row);
+            }
+            Record::Spent { account, spent } => {
+                self.stored.last_id = self.stored.last_id.max(spent.id);
+                let all = &mut self.stored.accounts.entry(account.key()).or_default().spent;
+                all.retain(|old| old.id != spent.id);
+                all.push(spent);
+            }
+            Record::GivenBack { id } => {
+                self.stored.accounts.values_mut().for_each(|stored| stored.spent.retain(|spent| spent.id != id));
+            }
+            Record::Transition(transition) => self.transitions.push(transition),
+            Record::Incident { account, file } => {
+                self.stored.last_id = self.stored.last_id.max(file.incident.id);
+                let all = &mut self.stored.accounts.entry(account.key()).or_default().incidents;
+                all.retain(|old| old.incident.id != file.incident.id);
+                all.push(file);
+            }
+            Record::Delivery { account, delivery } => {
+                self.stored.last_id = self.stored.last_id.max(delivery.id);
+                let all = &mut self.stored.accounts.entry(account.key()).or_default().deliveries;
+                all.retain(|old| old.id != delivery.id);
+                all.push(delivery);
+            }
+        }
+    }
+
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.event(Event::Timer);
+        let mut rounds = 0;
+        while let Some(due) = self.engine.next_due().filter(|due| *due <= end) {
+            rounds += 1;
+            assert!(rounds < 200_000, "the engine is busy with nothing at {:?}, due {due:?}", self.now);
+            self.now = self.now.max(due);
+            self.event(Event::Timer);
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// The process dies and comes back with what was written down.
+    fn restart(&mut self) {
+        let seen = |world: &Self| -> Vec<(u32, Vec<Health>)> {
+            let healths = |account: AccountStatus| account.credentials.iter().map(|c| c.health).collect();
+            world.accounts().into_iter().map(|account| (account.failed_logins_24h, healths(account))).collect()
+        };
+        let before = seen(self);
+        self.engine = Engine::new(self.setup.clone(), self.stored.clone(), 8, self.now);
+        assert_eq!(seen(self), before, "a restart changed a verdict or forgot a failed login");
+        self.event(Event::Start);
+    }
+
+    fn reset(&mut self, account: char) {
+        let secrets =
+            self.holds.iter().filter(|(name, _)| name.as_str().starts_with(account)).map(|(_, secret)| *secret);
+        self.dead.extend(secrets.collect::<Vec<_>>());
+    }
+
+    fn credentials(&self) -> Vec<CredentialStatus> {
+        self.accounts().into_iter().flat_map(|account| account.credentials).collect()
+    }
+
+    fn accounts(&self) -> Vec<AccountStatus> {
+        self.engine.status(self.now)
+    }
+
+    fn health(&self, credential: &str) -> Health {
+        self.credentials().into_iter().find(|c| c.name.as_str() == credential).unwrap().health
+    }
+
+    fn cause(&self, account: usize) -> Option<IncidentCause> {
+        self.accounts()[account].incident.as_ref().map(|incident| incident.cause)
+    }
+
+    fn rejected(&self) -> Vec<&AttemptRow> {
+        self.attempts.iter().filter(|row| row.outcome.finding == Finding::Rejected).collect()
+    }
+
+    /// Tidings without their times.
+    fn tidings(&self) -> Vec<(Tidings, IncidentCause)> {
+        self.told.iter().map(|(_, _, tidings, cause)| (*tidings, *cause)).collect()
+    }
+
+    #[track_caller]
+    fn said(&self, expected: &[(Tidings, IncidentCause)]) {
+        assert_eq!(self.tidings(), expected);
+    }
+
+    /// `verdicts.md`, part 7, after every single event.
+    fn invariants(&self) {
+        for account in self.accounts() {
+            assert!(account.failed_logins_24h <= account.failed_login_limit, "property 4: the ration was exceeded");
+            for credential in account.credentials {
+                let secret = self.holds[&credential.name];
+                if credential.health.is_dead() && !credential.presumed {
+                    let refused = |row: &&AttemptRow| row.outcome.finding == Finding::Rejected;
+                    assert!(
+                        self.attempts.iter().any(|row| refused(&row)),
+                        "property 1: {} without a refusal",
+                        credential.name
+                    );
+                }
+                let _ = secret;
+            }
+        }
+    }
+}
+
+use IncidentCause::{MainPasswordReset, NeverAccepted, ResetOrRevoked, SingleRevocation};
+use Tidings::{Changed, Opened, Resolved};
+
+#[test]
+fn a_healthy_world_is_asked_on_the_interval_and_tells_nothing() {
+    let mut world = World::settled(&[2, 1]);
+    world.run(10 * HOUR);
+    assert_eq!(world.attempts.len(), 3 * 2 * 10, "three passwords on two services, ten times");
+    world.said(&[]);
+}
+
+#[test]
+fn an_only_password_that_dies_is_told_after_three_refused_rounds() {
+    let mut world = World::settled(&[1]);
+    world.dead.insert(1);
+    world.run(2 * HOUR);
+    let at: Vec<u64> = world.rejected().iter().map(|row| row.at.since(world.rejected()[0].at).as_secs()).collect();
+    assert_eq!(at.len(), 4, "two in the first round, one in each confirmation: {at:?}");
+    assert_eq!((at[2], at[3]), (120, 900));
+    assert_eq!(world.health("a0"), Health::Revoked);
+    world.said(&[(Opened, ResetOrRevoked)]);
+    let changes: Vec<(Health, Health)> = world.transitions.iter().map(|t| (t.from, t.to)).collect();
+    assert_eq!(changes, [(Health::Healthy, Health::Suspect), (Health::Suspect, Health::Revoked)]);
+}
+
+#[test]
+fn with_a_living_sibling_two_refused_rounds_suffice_and_it_was_revoked_alone() {
+    let mut world = World::settled(&[3]);
+    world.dead.insert(2);
+    world.run(2 * HOUR);
+    assert_eq!(world.rejected().len(), 3, "corroborated by the sibling, strong at first");
+    assert_eq!(world.health("a1"), Health::Revoked);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    assert_eq!(world.cause(0), Some(SingleRevocation));
+    world.said(&[(Opened, SingleRevocation)]);
+}
+
+#[test]
+fn a_reset_of_the_main_password_is_told_once_with_its_cause() {
+    for count in [2, 3, 4, 5, 12, 25] {
+        let mut world = World::settled(&[count]);
+        world.reset('a');
+        world.run(3 * HOUR);
+        let first = world.rejected()[0].at;
+        assert!(world.rejected().len() <= 9, "{count} passwords cost {} failed logins", world.rejected().len());
+        assert!(world.credentials().iter().all(|c| c.health == Health::Revoked), "{count}");
+        world.said(&[(Opened, MainPasswordReset)]);
+        assert!(world.told[0].0.since(first) <= 20 * MIN, "{count}: told after {:?}", world.told[0].0.since(first));
+        let incident = world.accounts()[0].incident.clone().unwrap();
+        assert_eq!(incident.credentials.len(), count);
+        let (accepted, refused) = incident.began_between;
+        assert!(accepted.unwrap() < refused && refused.since(accepted.unwrap()) <= HOUR);
+    }
+}
+
+#[test]
+fn another_account_that_lives_corroborates_a_reset() {
+    let mut world = World::settled(&[3, 1]);
+    world.reset('a');
+    world.run(3 * HOUR);
+    world.said(&[(Opened, MainPasswordReset)]);
+    let wait = world.told[0].0.since(world.rejected()[0].at);
+    assert!(wait <= 3 * MIN, "told after {wait:?}");
+    assert_eq!(world.health("b0"), Health::Healthy);
+}
+
+#[test]
+fn an_outage_that_refuses_everybody_is_held_back_where_two_accounts_see_it() {
+    let mut world = World::settled(&[2, 2]);
+    world.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::RefusesAll };
+    world.run(5 * HOUR);
+    world.said(&[]);
+    assert!(
+        world
+            .accounts()
+            .iter()
+            .any(|a| a.incident.as_ref().is_some_and(|i| i.cause == IncidentCause::ProviderOutageSuspected))
+    );
+    world.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+    world.run(8 * HOUR);
+    world.said(&[]);
+    assert!(world.credentials().iter().all(|c| c.health == Health::Healthy));
+}
+
+#[test]
+fn an_answer_of_unavailable_since_the_last_acceptance_holds_a_verdict_back() {
+    let mut world = World::settled(&[1]);
+    world.weather = PerService { imap: Weather::Silent(Cause::Unavailable), smtp: Weather::Silent(Cause::Unavailable) };
+    world.run(90 * MIN);
+    world.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::RefusesAll };
+    world.run(4 * HOUR);
+    world.said(&[]);
+    assert_eq!(world.health("a0"), Health::Suspect);
+    world.run(4 * HOUR);
+    world.said(&[(Opened, ResetOrRevoked)]);
+}
+
+#[test]
+fn nothing_but_refusals_leads_to_revoked() {
+    for cause in Cause::ALL {
+        let mut world = World::settled(&[2, 1]);
+        world.weather = PerService { imap: Weather::Silent(cause), smtp: Weather::Silent(cause) };
+        world.run(12 * DAY / 24);
+        assert!(world.credentials().iter().all(|c| !c.health.is_dead()), "{cause}");
+        world.said(&[]);
+    }
+}
+
+#[test]
+fn a_service_that_refuses_while_the_other_accepts_rests_and_kills_nobody() {
+    let mut world = World::settled(&[2]);
+    world.weather.smtp = Weather::RefusesAll;
+    world.run(12 * HOUR);
+    assert_eq!(world.health("a0"), Health::Degraded);
+    assert!(world.rejected().len() <= 6, "{}", world.rejected().len());
+    world.said(&[]);
+    world.weather.smtp = Weather::Fine;
+    world.run(18 * HOUR);
+    assert_eq!(world.health("a0"), Health::Healthy);
+}
+
+#[test]
+fn a_wrong_password_from_the_start_is_shown_at_once_and_told_when_confirmed() {
+    let mut world = World::new(&[1]);
+    world.dead.insert(1);
+    world.run(MIN);
+    assert_eq!(world.health("a0"), Health::Rejected);
+    world.said(&[]);
+    world.run(HOUR);
+    world.said(&[(Opened, NeverAccepted)]);
+    let spent = world.rejected().len();
+    world.run(12 * HOUR);
+    assert!(world.rejected().len() - spent <= 4, "latched: only re-tests");
+}
+
+#[test]
+fn the_new_password_is_accepted_at_once_and_the_incident_is_over() {
+    let mut world = World::settled(&[2]);
+    world.reset('a');
+    world.run(2 * HOUR);
+    world.holds.insert(name("a0"), 101);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!(world.health("a0"), Health::Healthy);
+    assert_eq!(world.cause(0), Some(MainPasswordReset), "one is repaired; the cause stands");
+    world.holds.insert(name("a1"), 102);
+    world.run(HOUR);
+    assert_eq!(world.health("a1"), Health::Healthy, "a changed secret is found on the interval");
+    world.said(&[(Opened, MainPasswordReset), (Resolved, MainPasswordReset)]);
+    assert_eq!(world.answered, [1]);
+}
+
+#[test]
+fn an_old_secret_put_back_is_revoked_again_without_a_login() {
+    let mut world = World::settled(&[1]);
+    world.dead.insert(1);
+    world.run(2 * HOUR);
+    world.holds.insert(name("a0"), 101);
+    world.run(2 * HOUR);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    let spent = world.rejected().len();
+    world.holds.insert(name("a0"), 1);
+    world.run(61 * MIN);
+    assert_eq!(world.health("a0"), Health::Revoked);
+    assert_eq!(world.rejected().len(), spent);
+}
+
+#[test]
+fn credentials_with_the_same_pair_share_their_attempts_and_count_as_one_secret() {
+    let mut world = World::new(&[3]);
+    world.holds.insert(name("a1"), 1);
+    world.holds.insert(name("a2"), 1);
+    world.run(3 * HOUR);
+    assert!(world.attempts.len() <= 2 * 4, "{}", world.attempts.len());
+    world.dead.insert(1);
+    world.run(2 * HOUR);
+    assert_eq!(world.rejected().len(), 4);
+    world.said(&[(Opened, ResetOrRevoked)]);
+    assert!(world.credentials().iter().all(|c| c.health == Health::Revoked));
+}
+
+#[test]
+fn a_locked_keyring_is_unreadable_and_no_connection_is_made() {
+    let mut world = World::settled(&[1]);
+    world.unreadable.insert(name("a0"));
+    world.run(5 * HOUR);
+    assert_eq!(world.health("a0"), Health::Unreadable);
+    assert!(world.attempts.is_empty());
+    world.unreadable.clear();
+    world.run(2 * HOUR);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    world.said(&[]);
+}
+
+#[test]
+fn a_secret_unreadable_for_a_day_is_told_once() {
+    let mut world = World::settled(&[1]);
+    world.unreadable.insert(name("a0"));
+    world.run(3 * DAY);
+    world.said(&[(Opened, IncidentCause::CannotCheck)]);
+    world.unreadable.clear();
+    world.run(2 * HOUR);
+    world.said(&[(Opened, IncidentCause::CannotCheck), (Resolved, IncidentCause::CannotCheck)]);
+}
+
+#[test]
+fn a_false_alarm_is_withdrawn() {
+    let mut world = World::settled(&[1]);
+    world.dead.insert(1);
+    world.run(2 * HOUR);
+    world.dead.clear();
+    world.run(4 * HOUR);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
+}
+
+#[test]
+fn a_restart_changes_no_verdict_repeats_no_message_forgets_no_failed_login() {
+    let mut world = World::settled(&[1, 2]);
+    world.dead.insert(1);
+    for _ in 0..240 {
+        world.run(MIN);
+        world.restart();
+    }
+    assert_eq!(world.health("a0"), Health::Revoked);
+    world.said(&[(Opened, ResetOrRevoked)]);
+    assert!(world.rejected().len() <= 4 + 3);
+}
+
+#[test]
+fn a_check_by_hand_leaves_latched_pairs_alone_unless_they_are_named() {
+    let mut world = World::settled(&[2]);
+    world.dead.insert(1);
+    world.run(2 * HOUR);
+    let before = world.attempts.len();
+    world.event(Event::Check { request: 5, names: Vec::new() });
+    let asked = &world.attempts[before..];
+    assert!(!asked.is_empty() && asked.iter().all(|row| row.credential == name("a1")), "{asked:?}");
+    let before = world.attempts.len();
+    world.event(Event::Check { request: 6, names: vec![name("a0")] });
+    assert_eq!(world.attempts.len() - before, 1, "a latched pair is tried on one service");
+    assert_eq!(world.answered, [5, 6]);
+}
+
+#[test]
+fn a_check_by_hand_does_not_hasten_a_verdict() {
+    let mut world = World::settled(&[1]);
+    world.dead.insert(1);
+    for request in 0..3 {
+        world.event(Event::Check { request, names: vec![name("a0")] });
+    }
+    assert_eq!(world.health("a0"), Health::Suspect);
+    world.said(&[]);
+}
+
+#[test]
+fn a_message_that_cannot_go_out_waits_until_it_can() {
+    let mut world = World::settled(&[1]);
+    world.silent_channel = true;
+    world.dead.insert(1);
+    world.run(5 * HOUR);
+    world.said(&[]);
+    world.silent_channel = false;
+    world.event(Event::ChannelReady(Channel::Hook));
+    world.said(&[(Opened, ResetOrRevoked)]);
+}
+
+#[test]
+fn one_suspect_on_the_way_and_a_sibling_more_dead_make_one_incident_that_changes() {
+    let mut world = World::settled(&[2]);
+    world.dead.insert(1);
+    world.run(2 * HOUR);
+    world.said(&[(Opened, SingleRevocation)]);
+    world.dead.insert(2);
+    world.run(3 * HOUR);
+    world.said(&[(Opened, SingleRevocation), (Changed, MainPasswordReset)]);
+}
+
+#[test]
+fn the_ration_ends_all_attempts_and_says_when_it_frees() {
+    let mut world = World::settled(&[1]);
+    let address = Address::new("A@iCloud.com").unwrap();
+    let mut granted = 0;
+    while let Ok((id, _)) = world.engine.reserve(&address, world.now) {
+        let _ = world.engine.settle_reserved(id, true, world.now);
+        granted += 1;
+    }
+    assert_eq!(granted, 12);
+    world.run(5 * HOUR);
+    assert!(world.attempts.is_empty());
+    assert!(world.accounts()[0].ration_frees_at.is_some());
+    world.run(DAY);
+    assert!(!world.attempts.is_empty());
+}
+
+/// Something that happens to the world of the property test.
+#[derive(Clone, Debug)]
+enum Happening {
+    Wait(u64),
+    Reset(char),
+    Revoke(u8),
+    Revive(u8),
+    Replace(u8),
+    Lock(u8),
+    Unlock(u8),
+    Weather(bool, u8),
+    Check(u8),
+    Restart,
+    Mute(bool),
+}
+
+fn happenings() -> impl proptest::strategy::Strategy<Value = Vec<Happening>> {
+    use proptest::prelude::*;
+    let one = prop_oneof![
+        6 => (1_u64..40_000).prop_map(Happening::Wait),
+        1 => prop_oneof![Just('a'), Just('b')].prop_map(Happening::Reset),
+        2 => (1_u8..6).prop_map(Happening::Revoke),
+        1 => (1_u8..6).prop_map(Happening::Revive),
+        2 => (0_u8..5).prop_map(Happening::Replace),
+        1 => (0_u8..5).prop_map(Happening::Lock),
+        1 => (0_u8..5).prop_map(Happening::Unlock),
+        3 => (any::<bool>(), 0_u8..6).prop_map(|(imap, kind)| Happening::Weather(imap, kind)),
+        2 => (0_u8..5).prop_map(Happening::Check),
+        2 => Just(Happening::Restart),
+        1 => any::<bool>().prop_map(Happening::Mute),
+    ];
+    proptest::collection::vec(one, 1..40)
+}
+
+impl World {
+    fn happen(&mut self, happening: &Happening, fresh: &mut u8) {
+        let names: Vec<CredentialName> = self.holds.keys().cloned().collect();
+        match happening {
+            Happening::Wait(seconds) => self.run(Duration::from_secs(*seconds)),
+            Happening::Reset(account) => self.reset(*account),
+            Happening::Revoke(secret) => drop(self.dead.insert(*secret)),
+            Happening::Revive(secret) => drop(self.dead.remove(secret)),
+            Happening::Replace(at) => {
+                *fresh += 1;
+                self.holds.insert(names[usize::from(*at)].clone(), *fresh);
+            }
+            Happening::Lock(at) => drop(self.unreadable.insert(names[usize::from(*at)].clone())),
+            Happening::Unlock(at) => drop(self.unreadable.remove(&names[usize::from(*at)])),
+            Happening::Weather(imap, kind) => {
+                let weather = match kind {
+                    0 => Weather::RefusesAll,
+                    1 => Weather::Silent(Cause::Unavailable),
+                    2 => Weather::Silent(Cause::Offline),
+                    _ => Weather::Fine,
+                };
+                *(if *imap { &mut self.weather.imap } else { &mut self.weather.smtp }) = weather;
+            }
+            Happening::Check(at) => {
+                let name = names[usize::from(*at)].clone();
+                self.event(Event::Check { request: 900, names: vec![name] });
+            }
+            Happening::Restart => self.restart(),
+            Happening::Mute(mute) => self.silent_channel = *mute,
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 128, failure_persistence: None, ..Default::default() })]
+
+    /// `verdicts.md`, part 7, over random lives. Properties 1 and 4 are held after every event (`World::invariants`).
+    #[test]
+    fn every_life_ends_in_the_truth(happenings in happenings(), lives in proptest::collection::vec(1_u64..100_000, 1..3)) {
+        let mut world = World::with(&[3, 2], Policy { jitter_percent: 20, ..Policy::default() });
+        let mut fresh = 100;
+        for happening in &happenings {
+            world.happen(happening, &mut fresh);
+        }
+        // The storm is over: within the longest waits of the policy, keypulse knows the truth (properties 2 and 3).
+        world.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+        world.unreadable.clear();
+        world.silent_channel = false;
+        for seconds in lives {
+            world.run(Duration::from_secs(seconds));
+        }
+        world.run(9 * DAY);
+        for credential in world.credentials() {
+            let dead = world.dead.contains(&world.holds[&credential.name]);
+            proptest::prop_assert_eq!(credential.health.is_dead(), dead, "{}: {}", credential.name, credential.health);
+            proptest::prop_assert!(dead || credential.health == Health::Healthy, "{}: {}", credential.name, credential.health);
+        }
+        // Property 5: every alert that was shown is resolved, and none is opened twice.
+        for address in ["a@icloud.com", "b@icloud.com"] {
+            let mut open = false;
+            for (_, account, tidings, _) in &world.told {
+                if account != address {
+                    continue;
+                }
+                match tidings {
+                    Tidings::Opened => {
+                        proptest::prop_assert!(!open, "{address}: opened twice");
+                        open = true;
+                    }
+                    Tidings::Changed | Tidings::Reminder | Tidings::PutBack => proptest::prop_assert!(open),
+                    Tidings::Resolved => {
+                        proptest::prop_assert!(open);
+                        open = false;
+                    }
+                }
+            }
+            let stands = world.accounts().iter().any(|a| a.address.as_str() == address && a.incident.is_some());
+            proptest::prop_assert_eq!(open, stands, "{}: told and true differ", address);
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! After every event: who changed, what happened to the account, and what people are to be told of it.
+
+use super::{
+    account::Account,
+    credential::{Health, Transition},
+    engine::Engine,
+    event::{Action, Order, Record},
+    evidence::Service,
+    incident::{Incident, IncidentCause, IncidentFile, Signs},
+    login::{Login, State},
+    name::CredentialName,
+    outbox::{Channel, Tidings},
+    schedule::{DAY, Policy, Timestamp},
+};
+
+impl Engine {
+    /// Brings transitions, incidents and messages up to what the secrets are now.
+    pub(super) fn upkeep(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        for index in 0..self.accounts.len() {
+            self.incident_upkeep(index, now);
+            self.transitions(index, now, actions);
+            self.messages(index, now, actions);
+        }
+    }
+
+    fn transitions(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) {
+        let (policy, mut last_id) = (self.policy.clone(), self.last_id);
+        let Some(account) = self.accounts.get_mut(index) else { return };
+        let mut changes = Vec::new();
+        for (at, credential) in account.credentials.iter().enumerate() {
+            let to = account.health_at(credential, &policy, now);
+            if to != credential.memory.health {
+                let login = account.login_of(credential);
+                let presumed = login.and_then(Login::verdict).is_some_and(|verdict| verdict.presumed);
+                last_id += 1;
+                changes.push((
+                    at,
+                    Transition {
+                        id: last_id,
+                        at: now,
+                        account: account.address.clone(),
+                        credential: credential.setup.name.clone(),
+                        from: credential.memory.health,
+                        to,
+                        reason: reason(account, at, to),
+                        cause: account.incident.as_ref().map(|file| file.incident.cause),
+                        presumed,
+                    },
+                ));
+            }
+        }
+        for (at, transition) in changes {
+            if let Some(credential) = account.credentials.get_mut(at) {
+                credential.memory.health = transition.to;
+                credential.memory.since = now;
+            }
+            account.dirty = true;
+            actions.push(Action::Record(Record::Transition(transition)));
+        }
+        self.last_id = last_id;
+    }
+
+    fn incident_upkeep(&mut self, index: usize, now: Timestamp) {
+        let id = self.last_id + 1;
+        let (policy, channels, running) = (self.policy.clone(), self.channels.clone(), now.since(self.started_at));
+        let online = self.online;
+        let Some(account) = self.accounts.get_mut(index) else { return };
+        let mut tidings = None;
+        match account.incident.take() {
+            None => {
+                let opened = account.death(id, now).or_else(|| account.ailment(id, &policy, online, running, now));
+                if opened.is_some() {
+                    self.last_id = id;
+                    tidings = Some(Tidings::Opened);
+                }
+                account.incident = opened;
+            }
+            Some(mut file) => {
+                tidings = account.follow(&mut file, &policy, now);
+                if tidings == Some(Tidings::Resolved) {
+                    file.incident.resolved_at = Some(now);
+                    account.closed.push(file);
+                } else {
+                    if file.remind_at.is_some_and(|at| at <= now) {
+                        file.remind_at = policy.remind_every.map(|every| now + every);
+                        tidings = tidings.or(Some(Tidings::Reminder));
+                    }
+                    account.incident = Some(file);
+                }
+            }
+        }
+        let Some(tidings) = tidings else { return };
+        let told_of = account.incident.as_ref().or(account.closed.last()).map(|file| file.incident.id);
+        // While siblings are still being asked what happened, a new incident is kept back for a moment.
+        let grace = tidings == Tidings::Opened && account.memory.poll.is_some();
+        let at = if grace { now + policy.confirm[0] / 4 } else { now };
+        for channel in channels {
+            self.last_id += 1;
+            if let Some(incident) = told_of {
+                account.outbox.add(self.last_id, incident, channel, tidings, at);
+            }
+        }
+    }
+
+    /// Hands over the messages that are due.
+    fn messages(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) {
+        let Some(account) = self.accounts.get_mut(index) else { return };
+        let due = account.outbox.take_due(now);
+        for mut delivery in due {
+            let Some(account) = self.accounts.get(index) else { return };
+            let files = account.incident.iter().chain(&account.closed);
+            let Some(file) = files.into_iter().find(|file| file.incident.id == delivery.incident).cloned() else {
+                continue;
+            };
+            delivery.receipt = account.outbox.receipt(delivery.incident, delivery.channel).map(str::to_owned);
+            let mut status = self.account_status(account, now);
+            status.incident = Some(file.incident);
+            actions.push(Action::Deliver(Order { delivery, account: status }));
+        }
+    }
+
+    pub(super) fn delivered(&mut self, id: u64, result: Result<Option<String>, ()>, now: Timestamp) {
+        let policy = self.policy.clone();
+        for account in &mut self.accounts {
+            if !account.outbox.all().iter().any(|delivery| delivery.id == id) {
+                continue;
+            }
+            let Ok(receipt) = result else {
+                account.outbox.failed(id, &policy, now);
+                return;
+            };
+            let incident = account.outbox.delivered(id, receipt, now).map(|delivery| delivery.incident);
+            if let Some(file) = account.incident.as_mut().filter(|file| Some(file.incident.id) == incident) {
+                file.incident.notified_at.get_or_insert(now);
+                if file.remind_at.is_none() && !file.incident.cause.is_told_once() {
+                    file.remind_at = policy.remind_every.map(|every| now + every);
+                }
+            }
+            return;
+        }
+    }
+
+    pub(super) fn notification_lost(&mut self, incident: u64, now: Timestamp) {
+        for account in &mut self.accounts {
+            let open = account.incident.as_ref().is_some_and(|file| file.incident.id == incident);
+            if open && account.outbox.was_told(incident, Channel::Desktop) && !account.outbox.was_put_back(incident) {
+                self.last_id += 1;
+                account.outbox.add(self.last_id, incident, Channel::Desktop, Tidings::PutBack, now);
+            }
+        }
+    }
+}
+
+impl Account {
+    /// A new incident, if a verdict fell.
+    fn death(&self, id: u64, now: Timestamp) -> Option<IncidentFile> {
+        self.dead_credentials().next()?;
+        let mut file = empty(id, IncidentCause::ResetOrRevoked, now);
+        self.enter_dead(&mut file);
+        file.incident.cause = self.signs(&file).cause();
+        Some(file)
+    }
+
+    /// A new incident, if something has been wrong for a day without being a death: told once, calmly.
+    fn ailment(
+        &self,
+        id: u64,
+        policy: &Policy,
+        online: bool,
+        running: std::time::Duration,
+        now: Timestamp,
+    ) -> Option<IncidentFile> {
+        let ailing = |cause: IncidentCause| -> Vec<(CredentialName, Timestamp)> {
+            let of =
+                |credential: &super::account::Credential| self.ails(credential, cause, policy, online, running, now);
+            self.credentials.iter().filter_map(|c| Some((c.setup.name.clone(), of(c)?))).collect()
+        };
+        [IncidentCause::ServiceRefused, IncidentCause::CannotCheck].into_iter().find_map(|cause| {
+            let ailing = ailing(cause);
+            let since = ailing.iter().map(|(_, since)| *since).min()?;
+            let mut file = empty(id, cause, now);
+            file.incident.began_between = (None, since);
+            file.incident.credentials = ailing.into_iter().map(|(name, _)| name).collect();
+            Some(file)
+        })
+    }
+
+    /// Since when a credential has had this ailment, if for long enough to tell.
+    fn ails(
+        &self,
+        credential: &super::account::Credential,
+        cause: IncidentCause,
+        policy: &Policy,
+        online: bool,
+        running: std::time::Duration,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let long = |since: Timestamp| (now.since(since) >= DAY).then_some(since);
+        let health = self.health_at(credential, policy, now);
+        match cause {
+            IncidentCause::ServiceRefused => {
+                let login = self.login_of(credential).filter(|_| health == Health::Degraded)?;
+                let service = Service::ALL.into_iter().find(|service| login.refusing().has(*service))?;
+                long(login.services.of(service).last_accepted_at.unwrap_or(login.since).max(credential.memory.since))
+            }
+            IncidentCause::CannotCheck => match (&credential.memory.unreadable, health) {
+                (Some(unreadable), Health::Unreadable | Health::Stale) if credential.read => long(unreadable.since),
+                (_, Health::Stale) if online && running >= policy.stale_after => Some(credential.memory.since),
+                (
+                    _,
+                    Health::Stale
+                    | Health::Unreadable
+                    | Health::Healthy
+                    | Health::Degraded
+                    | Health::Suspect
+                    | Health::Revoked
+                    | Health::Rejected
+                    | Health::Unknown,
+                ) => None,
+            },
+            IncidentCause::MainPasswordReset
+            | IncidentCause::SingleRevocation
+            | IncidentCause::ResetOrRevoked
+            | IncidentCause::NeverAccepted
+            | IncidentCause::ProviderOutageSuspected => None,
+        }
+    }
+
+    /// Brings an open incident up to date; what is to be told of it, if anything.
+    fn follow(&self, file: &mut IncidentFile, policy: &Policy, now: Timestamp) -> Option<Tidings> {
+        let (cause, members) = (file.incident.cause, file.incident.credentials.clone());
+        if cause.is_told_once() {
+            return self.follow_ailment(file, policy, now);
+        }
+        self.enter_dead(file);
+        let revived: Vec<_> =
+            file.secrets.iter().copied().filter(|secret| self.login(*secret).is_some_and(Login::is_alive)).collect();
+        file.secrets.retain(|secret| !revived.contains(secret));
+        let mut all = members.clone();
+        all.extend(file.incident.credentials.iter().filter(|name| !members.contains(name)).cloned());
+        let standing: Vec<CredentialName> = all
+            .iter()
+            .filter(|name| {
+                let credential = self.credentials.iter().find(|credential| credential.setup.name == **name);
+                credential.is_some_and(|credential| !self.login_of(credential).is_some_and(Login::is_alive))
+            })
+            .cloned()
+            .collect();
+        for name in &all {
+            let works = !standing.contains(name);
+            if works && !file.repaired.contains(name) {
+                file.repaired.push(name.clone());
+            }
+        }
+        file.repaired.retain(|name| !standing.contains(name));
+        if standing.is_empty() {
+            // All work again (or are gone). It was a false alarm if the very secrets that were called dead are accepted.
+            file.incident.withdrawn = file.secrets.is_empty();
+            file.incident.credentials = file.repaired.clone();
+            return Some(Tidings::Resolved);
+        }
+        let grown = standing.iter().any(|name| !members.contains(name));
+        file.incident.credentials = standing;
+        if !file.secrets.is_empty() {
+            file.incident.cause = self.signs(file).cause();
+        }
+        (grown || file.incident.cause != cause).then_some(Tidings::Changed)
+    }
+
+    fn follow_ailment(&self, file: &mut IncidentFile, policy: &Policy, now: Timestamp) -> Option<Tidings> {
+        if let Some(worse) = self.death(file.incident.id, now) {
+            let incident = Incident { notified_at: file.incident.notified_at, ..worse.incident };
+            *file = IncidentFile { incident, ..worse };
+            return Some(Tidings::Changed);
+        }
+        let ill = |name: &CredentialName| {
+            let credential = self.credentials.iter().find(|credential| credential.setup.name == *name);
+            credential.is_some_and(|credential| match self.health_at(credential, policy, now) {
+                Health::Healthy => false,
+                Health::Degraded => file.incident.cause == IncidentCause::ServiceRefused,
+                Health::Suspect
+                | Health::Revoked
+                | Health::Rejected
+                | Health::Unreadable
+                | Health::Stale
+                | Health::Unknown => true,
+            })
+        };
+        let over = !file.incident.credentials.iter().any(ill);
+        over.then_some(Tidings::Resolved)
+    }
+
+    /// Enters the dead that are not in the file yet.
+    fn enter_dead(&self, file: &mut IncidentFile) {
+        for (credential, login) in self.dead_credentials() {
+            let name = &credential.setup.name;
+            if !file.incident.credentials.contains(name) {
+                file.incident.credentials.push(name.clone());
+            }
+            let State::Dead(verdict) = &login.state else { continue };
+            if file.secrets.contains(&login.fingerprint) {
+                continue;
+            }
+            file.secrets.push(login.fingerprint);
+            let (accepted, refused) = &mut file.incident.began_between;
+            if !verdict.presumed {
+                *refused = (*refused).min(verdict.first_refused_at);
+                file.newest_refusal_at = file.newest_refusal_at.max(login.last_rejected_at().unwrap_or(*refused));
+            }
+            let before = login.last_accepted_at().filter(|at| *at <= *refused);
+            *accepted = (*accepted).max(before);
+        }
+    }
+
+    fn signs(&self, file: &IncidentFile) -> Signs {
+        let dead = self.logins.iter().filter(|login| file.secrets.contains(&login.fingerprint));
+        let older = |login: &Login| login.first_accepted_at().is_some_and(|at| at < file.incident.began_between.1);
+        let accepted_since = |login: &Login| login.last_accepted_at().is_some_and(|at| at > file.newest_refusal_at);
+        Signs {
+            revoked: dead.filter(|login| login.ever_accepted()).count(),
+            old_pair_lives: self.logins.iter().any(|login| older(login) && accepted_since(login)),
+        }
+    }
+}
+
+fn empty(id: u64, cause: IncidentCause, now: Timestamp) -> IncidentFile {
+    IncidentFile {
+        incident: Incident {
+            id,
+            cause,
+            declared_at: now,
+            notified_at: None,
+            began_between: (None, now),
+            credentials: Vec::new(),
+            snoozed_until: None,
+            resolved_at: None,
+            withdrawn: false,
+        },
+        secrets: Vec::new(),
+        repaired: Vec::new(),
+        newest_refusal_at: Timestamp::default(),
+        remind_at: None,
+    }
+}
+
+/// Why a credential has the health it has now, for the log and the history.
+fn reason(account: &Account, at: usize, to: Health) -> String {
+    let Some(credential) = account.credentials.get(at) else { return String::new() };
+    let login = account.login_of(credential);
+    let on = |services: super::evidence::Services| -> String {
+        let names: Vec<&str> = services.iter().map(Service::as_str).collect();
+        names.join(" and ")
+    };
+    match (to, login) {
+        (Health::Unreadable, _) => {
+            credential.memory.unreadable.as_ref().map_or_else(String::new, |unreadable| unreadable.detail.clone())
+        }
+        (Health::Stale, _) => "no answer on it for too long".to_owned(),
+        (Health::Unknown, _) | (_, None) => "not asked yet".to_owned(),
+        (Health::Healthy | Health::Degraded, Some(login)) => match login.refusing().and(credential.setup.services) {
+            refusing if to == Health::Degraded => format!("accepted, but refused by {}", on(refusing)),
+            _ => format!("accepted by {}", on(login.accepting())),
+        },
+        (Health::Suspect, Some(login)) => format!("refused by {}", on(login.refusing())),
+        (Health::Revoked | Health::Rejected, Some(login)) => match login.verdict() {
+            Some(verdict) if verdict.presumed => "its siblings were refused".to_owned(),
+            Some(_) => format!("refusal confirmed by {}", on(login.refusing())),
+            None => format!("refused by {}, never accepted", on(login.refusing())),
+        },
+    }
+}
