@@ -284,3 +284,14 @@ fn wait(tries: u32, policy: &Policy) -> Duration {
     };
     Duration::from_secs(seconds).min(policy.interval)
 }
+
+impl Post {
+    /// Whether nothing more is to be done for the message.
+    #[must_use]
+    pub const fn is_settled(self) -> bool {
+        match self {
+            Self::Due { .. } | Self::Underway { .. } => false,
+            Self::Done { .. } | Self::Dropped => true,
+        }
+    }
+}

@@ -1,1 +1,3 @@
 //! The machine: clock, notifications, hook, service manager.
+
+pub mod clock;

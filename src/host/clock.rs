@@ -1,0 +1,130 @@
+//! keypulse's own time line.
+//!
+//! Durations are measured in boot time, suspends included; across boots by the wall clock, never less than zero. So a wall
+//! clock that jumps changes no verdict, and what people are shown follows it all the same (`verdicts.md`, part 6).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::{health::schedule::Timestamp, store::Anchor};
+
+/// The one clock of a process. Reads the machine's clocks; nothing else does.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    boot: Option<String>,
+    /// keypulse's time when the machine had been up for `since_boot`.
+    at: Timestamp,
+    since_boot: i64,
+}
+
+impl Clock {
+    /// Goes on where the state left off; starts at the wall clock where there is none.
+    #[must_use]
+    pub fn resume(anchor: Option<&Anchor>) -> Self {
+        let (boot, since_boot, wall) = (boot_id(), since_boot_ms(), wall_ms());
+        let at = anchor.map_or(Timestamp::from_millis(wall), |anchor| {
+            let same_boot = boot.is_some() && anchor.boot == boot;
+            let passed = if same_boot { since_boot - anchor.since_boot_ms } else { wall - anchor.wall_ms };
+            anchor.at + Duration::from_millis(u64::try_from(passed).unwrap_or(0))
+        });
+        Self { boot, at, since_boot }
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let passed = since_boot_ms().saturating_sub(self.since_boot);
+        self.at + Duration::from_millis(u64::try_from(passed).unwrap_or(0))
+    }
+
+    /// What the wall clock is ahead of keypulse's time, in milliseconds: added to a [`Timestamp`], it gives the time to show.
+    #[must_use]
+    pub fn offset_ms(&self) -> i64 {
+        let offset = wall_ms().saturating_sub(self.now().as_millis());
+        // Both clocks are read one after the other; a small difference is not a difference.
+        if offset.abs() < 1000 { 0 } else { offset }
+    }
+
+    /// Where the time line stands, to be kept with the state.
+    #[must_use]
+    pub fn anchor(&self) -> Anchor {
+        Anchor { boot: self.boot.clone(), since_boot_ms: since_boot_ms(), wall_ms: wall_ms(), at: self.now() }
+    }
+}
+
+/// The wall clock, in Unix milliseconds.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the clock")]
+fn wall_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Milliseconds since boot, suspends included.
+fn since_boot_ms() -> i64 {
+    #[cfg(target_os = "linux")]
+    let clock = rustix::time::ClockId::Boottime;
+    // On macOS the monotonic clock goes on while the machine sleeps.
+    #[cfg(not(target_os = "linux"))]
+    let clock = rustix::time::ClockId::Monotonic;
+    let time = rustix::time::clock_gettime(clock);
+    time.tv_sec.saturating_mul(1000).saturating_add(time.tv_nsec / 1_000_000)
+}
+
+/// Which boot this is, where the system says.
+fn boot_id() -> Option<String> {
+    #[cfg(target_os = "linux")]
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned());
+    // Without an identity every start counts as another boot: the wall clock bridges it.
+    #[cfg(not(target_os = "linux"))]
+    let id = None;
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn anchor(change: impl FnOnce(&mut Anchor)) -> Clock {
+        let mut anchor = Clock::resume(None).anchor();
+        anchor.at = Timestamp::from_millis(1_000_000);
+        change(&mut anchor);
+        Clock::resume(Some(&anchor))
+    }
+
+    fn near(clock: &Clock, expected: i64) {
+        let difference = clock.now().as_millis() - expected;
+        assert!((0..5_000).contains(&difference), "{difference} ms off");
+    }
+
+    #[test]
+    fn within_a_boot_the_wall_clock_does_not_matter() {
+        near(&anchor(|anchor| anchor.wall_ms -= 365 * 86_400_000), 1_000_000);
+        near(&anchor(|anchor| anchor.wall_ms += 365 * 86_400_000), 1_000_000);
+        near(&anchor(|anchor| anchor.since_boot_ms -= 60_000), 1_060_000);
+    }
+
+    #[test]
+    fn across_boots_the_wall_clock_counts_and_never_backwards() {
+        let other_boot = |anchor: &mut Anchor| anchor.boot = Some("another".to_owned());
+        near(
+            &anchor(|anchor| {
+                other_boot(anchor);
+                anchor.wall_ms -= 60_000;
+            }),
+            1_060_000,
+        );
+        near(
+            &anchor(|anchor| {
+                other_boot(anchor);
+                anchor.wall_ms += 60_000;
+            }),
+            1_000_000,
+        );
+    }
+
+    #[test]
+    fn people_are_shown_the_wall_clock() {
+        let clock = anchor(|anchor| anchor.wall_ms += 0);
+        let shown = clock.now().as_millis() + clock.offset_ms();
+        assert!((wall_ms() - shown).abs() < 1500);
+    }
+}
