@@ -1,16 +1,17 @@
 //! iCloud Mail on loopback, with faults: IMAP and submission for the demonstration, for rehearsals and for tests.
 //!
 //! Behaves as iCloud is publicly known to; a comment "(fact 3.6)" names the observation a behaviour stands on, in the list of
-//! facts this program was built from, and says so where nothing is known. Holds no mail, writes no file, listens on
+//! facts this program was built from, and "(crates P7)" a trap of a mail library that the behaviour sets; where nothing is
+//! known it says so. Holds no mail, writes no file, listens on
 //! 127.0.0.1 only, and ends with the [`Simulator`] that started it. It never sees a real password unless a person sends
 //! one there, and forgets that one with the answer.
 //!
 //! | file | what |
 //! |---|---|
-//! | `world.rs` | the handle: accounts, passwords, faults, the log of logins |
+//! | `world.rs`, `state.rs` | the handle: accounts, passwords, faults, the log of logins; what is behind it |
 //! | `account.rs`, `login.rs` | one account; one login as seen |
 //! | `fault.rs`, `script.rs` | what can go wrong; the bytes it makes, as pure data |
-//! | `imap.rs`, `smtp.rs`, `session.rs` | the dialogues; what they share |
+//! | `imap.rs`, `smtp.rs`, `session.rs`, `connection.rs` | the dialogues; what they share |
 //! | `wire.rs`, `door.rs`, `ca.rs` | bounded lines and ends; the port; certificates |
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ use crate::health::evidence::Service;
 
 mod account;
 mod ca;
+mod connection;
 mod door;
 mod fault;
 mod imap;
@@ -28,6 +30,7 @@ mod login;
 mod script;
 mod session;
 mod smtp;
+mod state;
 mod wire;
 mod world;
 
@@ -38,7 +41,8 @@ pub use self::{
     account::ImapNames,
     fault::{Fault, Stage},
     login::{Answer, LoginSeen, Mechanism},
-    world::{Farewell, World},
+    state::Farewell,
+    world::World,
 };
 use self::{ca::Certificates, session::Session, wire::Wire};
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use super::{
     Security,
     ca::Certificates,
+    connection::Connection,
     fault::{Fault, Stage},
     login::{Answer, Mechanism, Pair},
     script::{Action, Ending},
+    state::Farewell,
     wire::{Over, Wire, with_tag},
-    world::{Connection, Farewell},
 };
 use crate::health::evidence::Service;
 

@@ -8,31 +8,20 @@ use std::{
     fmt, io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
 };
 
 use tokio::{net::TcpStream, sync::watch};
 
 use super::{
     Options,
-    account::{Account, ImapNames},
+    account::ImapNames,
+    connection::Connection,
     door::Door,
     fault::Fault,
-    login::{Answer, LoginSeen, Mechanism, Pair},
+    login::LoginSeen,
+    state::{Farewell, State},
 };
 use crate::health::evidence::{PerService, Service};
-
-/// How many logins are remembered; older ones are forgotten.
-const LOGINS_KEPT: usize = 10_000;
-
-/// How an open session is ended from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Farewell {
-    /// IMAP untagged `BYE` (RFC 3501 §7.1.5), SMTP `421` (RFC 5321 §3.8), then the end.
-    Bye,
-    /// The end without a word and without close_notify.
-    Cut,
-}
 
 /// A handle on the simulated world. Cheap to clone; all clones are the same world.
 #[derive(Clone)]
@@ -43,25 +32,6 @@ pub struct World {
 struct Inner {
     state: Mutex<State>,
     changes: watch::Sender<u64>,
-}
-
-struct State {
-    revocation_ends_sessions: Option<Farewell>,
-    latency: Duration,
-    accounts: Vec<Account>,
-    faults: PerService<Option<Fault>>,
-    doors: PerService<Door>,
-    logins: VecDeque<LoginSeen>,
-    taken: PerService<u64>,
-    open: PerService<u64>,
-    sessions: BTreeMap<u64, Session>,
-}
-
-/// A connection that is logged in.
-struct Session {
-    address: String,
-    password: String,
-    farewell: Option<Farewell>,
 }
 
 impl World {
@@ -198,7 +168,7 @@ impl World {
 
     /// Waits until `predicate` holds. It is asked at once and after every change. Has no time limit: set one around it.
     pub async fn until(&self, predicate: impl Fn(&Self) -> bool) {
-        let mut changes = self.inner.changes.subscribe();
+        let mut changes = self.subscribe();
         while !predicate(self) {
             // The sender lives in `self`: there is always a next change to wait for.
             if changes.changed().await.is_err() {
@@ -221,7 +191,7 @@ impl World {
 
     /// The next connection of a service, with the fault that holds for it.
     pub(super) async fn accept(&self, service: Service) -> io::Result<(TcpStream, Connection)> {
-        let mut changes = self.inner.changes.subscribe();
+        let mut changes = self.subscribe();
         loop {
             let next = std::future::poll_fn(|context| self.lock().doors.of(service).poll_accept(context));
             let accepted = tokio::select! {
@@ -229,22 +199,22 @@ impl World {
                 // The door may have been opened or shut.
                 _ = changes.changed() => continue,
             };
-            let (id, fault) = self.change(|state| {
-                *state.taken.of_mut(service) += 1;
-                *state.open.of_mut(service) += 1;
-                (state.taken.imap + state.taken.smtp, state.faults.of(service).clone())
-            });
-            return Ok((accepted, Connection { world: self.clone(), service, id, fault, auth_commands: 0 }));
+            return Ok((accepted, Connection::new(self.clone(), service)));
         }
     }
 
-    fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+    /// Tells of every change from now on.
+    pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
+    }
+
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let result = change(&mut self.lock());
         self.inner.changes.send_modify(|count| *count = count.wrapping_add(1));
         result
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing under the lock leaves the state half changed.
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -260,161 +230,5 @@ impl fmt::Debug for World {
             .field("open", &state.open)
             .field("logins", &state.logins.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl State {
-    fn find(&self, address: &str) -> Option<&Account> {
-        self.accounts.iter().find(|account| account.address.eq_ignore_ascii_case(address))
-    }
-
-    fn account(&mut self, address: &str) -> &mut Account {
-        let at = self.accounts.iter().position(|account| account.address.eq_ignore_ascii_case(address));
-        let at = at.unwrap_or_else(|| {
-            self.accounts.push(Account::new(address));
-            self.accounts.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "found or pushed in the lines above")]
-        &mut self.accounts[at]
-    }
-
-    fn end_sessions_of(&mut self, address: &str, dead: impl Fn(&str) -> bool) {
-        if let Some(farewell) = self.revocation_ends_sessions {
-            self.end_sessions(address, farewell, dead);
-        }
-    }
-
-    fn end_sessions(&mut self, address: &str, farewell: Farewell, ends: impl Fn(&str) -> bool) {
-        for session in self.sessions.values_mut() {
-            if session.address.eq_ignore_ascii_case(address) && ends(&session.password) {
-                session.farewell = Some(farewell);
-            }
-        }
-    }
-}
-
-/// One connection as the world knows it, for as long as it is open.
-pub(super) struct Connection {
-    world: World,
-    service: Service,
-    id: u64,
-    /// The fault of the service when the connection was taken.
-    pub(super) fault: Option<Fault>,
-    auth_commands: u32,
-}
-
-/// What the world thinks of a pair.
-pub(super) struct Judgement {
-    /// The address of the account meant.
-    pub(super) account: Option<String>,
-    /// Whether the pair is right.
-    pub(super) valid: bool,
-    /// Whether it shall be taken: differs from `valid` under a fault.
-    pub(super) taken: bool,
-    /// The fault that holds for this login.
-    pub(super) fault: Option<Fault>,
-    latency: Duration,
-}
-
-impl Connection {
-    /// Whether this very fault holds for the connection.
-    pub(super) fn suffers(&self, fault: &Fault) -> bool {
-        self.fault.as_ref() == Some(fault)
-    }
-
-    /// Judges a pair, after the time that takes.
-    pub(super) async fn judge(&mut self, pair: &Pair) -> Judgement {
-        self.auth_commands = self.auth_commands.saturating_add(1);
-        let judgement = self.world.lock().judge(self.service, pair, self.fault.as_ref());
-        if !judgement.latency.is_zero() {
-            tokio::time::sleep(judgement.latency).await;
-        }
-        judgement
-    }
-
-    /// Remembers a login and its answer; an accepted one makes this connection a session.
-    pub(super) fn note(
-        &self,
-        mechanism: Mechanism,
-        encrypted: bool,
-        pair: Pair,
-        judgement: &Judgement,
-        answer: Answer,
-    ) {
-        self.world.change(|state| {
-            if let Some(address) = &judgement.account {
-                if answer == Answer::Rejected {
-                    state.account(address).failed_logins += 1;
-                }
-                if answer == Answer::Accepted {
-                    let session = Session { address: address.clone(), password: pair.password, farewell: None };
-                    state.sessions.insert(self.id, session);
-                }
-            }
-            if state.logins.len() == LOGINS_KEPT {
-                state.logins.pop_front();
-            }
-            state.logins.push_back(LoginSeen {
-                at: SystemTime::now(),
-                service: self.service,
-                connection: self.id,
-                mechanism,
-                encrypted,
-                username: pair.username,
-                account: judgement.account.clone(),
-                valid: judgement.valid,
-                answer,
-                auth_commands: self.auth_commands,
-            });
-        });
-    }
-
-    /// Remembers a login command that is one too many, or comes where none is taken.
-    pub(super) fn note_unanswered(&mut self, mechanism: Mechanism, encrypted: bool, pair: Pair) {
-        self.auth_commands = self.auth_commands.saturating_add(1);
-        let judgement = self.world.lock().judge(self.service, &pair, None);
-        self.note(mechanism, encrypted, pair, &judgement, Answer::Otherwise);
-    }
-
-    /// Waits until this session is to end.
-    pub(super) async fn dismissed(&self) -> Farewell {
-        let mut changes = self.world.inner.changes.subscribe();
-        loop {
-            if let Some(farewell) = self.world.lock().sessions.get(&self.id).and_then(|session| session.farewell) {
-                return farewell;
-            }
-            if changes.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.world.change(|state| {
-            *state.open.of_mut(self.service) -= 1;
-            state.sessions.remove(&self.id);
-        });
-    }
-}
-
-impl State {
-    fn judge(&self, service: Service, pair: &Pair, of_service: Option<&Fault>) -> Judgement {
-        let account = self
-            .find(&pair.username)
-            .or_else(|| self.accounts.iter().find(|account| account.is_meant_by(&pair.username)));
-        let valid = account.is_some_and(|account| {
-            account.takes(service, &pair.username) && account.passwords.contains(&pair.password)
-        });
-        let of_account = account.and_then(|account| account.faults.of(service).as_ref());
-        let fault = of_account.or(of_service);
-        let taken = match fault {
-            Some(Fault::RejectValid) => false,
-            Some(Fault::AcceptDead) => account.is_some_and(|account| account.takes(service, &pair.username)),
-            Some(_) | None => valid,
-        };
-        let address = account.map(|account| account.address.clone());
-        Judgement { account: address, valid, taken, fault: fault.cloned(), latency: self.latency }
     }
 }

@@ -74,7 +74,9 @@ async fn a_refused_login_ends_the_connection_on_the_next_command() {
         let (fixture, mut client) = imap().await;
         let refusal = client.ask("a LOGIN john wrong").await;
         assert_eq!(refusal, "a NO [AUTHENTICATIONFAILED] Authentication Failed");
+        client.due = Due::Nothing;
         assert_eq!(client.rest().await.1, End::Silent);
+        client.due = Due::End;
         client.send(next).await;
         assert_eq!(client.rest().await, (Vec::new(), End::Truncated), "{next}");
         assert_eq!(fixture.world.failed_logins(ADDRESS), 1, "{next}");
