@@ -1,1 +1,5 @@
 //! The command line.
+
+pub mod advice;
+pub mod style;
+pub mod table;

@@ -1,0 +1,121 @@
+//! Example statuses, for the tests of whatever shows them.
+
+use std::time::Duration;
+
+use super::{DaemonInfo, StatusDocument};
+use crate::health::{
+    credential::Health,
+    evidence::{Finding, Service},
+    incident::{Incident, IncidentCause},
+    name::{Address, CredentialName},
+    schedule::Timestamp,
+    view::{AccountStatus, CredentialStatus, ServiceStatus},
+};
+
+/// 2026-11-22T20:00:00Z.
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_377_600_000);
+
+pub(crate) fn minutes_ago(minutes: u64) -> Timestamp {
+    NOW - Duration::from_secs(minutes * 60)
+}
+
+pub(crate) fn in_minutes(minutes: u64) -> Timestamp {
+    NOW + Duration::from_secs(minutes * 60)
+}
+
+pub(crate) fn name(text: &str) -> CredentialName {
+    CredentialName::new(text).unwrap()
+}
+
+pub(crate) fn credential(text: &str, app: Option<&str>, health: Health) -> CredentialStatus {
+    CredentialStatus {
+        name: name(text),
+        app: app.map(Into::into),
+        health,
+        presumed: false,
+        since: Some(minutes_ago(600)),
+        last_accepted_at: None,
+        last_checked_at: None,
+        next_check_at: None,
+        unreadable: None,
+        services: vec![],
+    }
+}
+
+pub(crate) fn service(service: Service, finding: Finding, detail: Option<&str>, at: Timestamp) -> ServiceStatus {
+    let code = (finding == Finding::Rejected).then(|| match service {
+        Service::Imap => "AUTHENTICATIONFAILED".into(),
+        Service::Smtp => "535 5.7.8".into(),
+    });
+    let took = Some(Duration::from_micros(180_900));
+    ServiceStatus { service, finding, code, detail: detail.map(Into::into), at, took }
+}
+
+pub(crate) fn healthy(text: &str, app: Option<&str>, minutes: u64) -> CredentialStatus {
+    let at = minutes_ago(minutes);
+    CredentialStatus {
+        last_accepted_at: Some(at),
+        last_checked_at: Some(at),
+        next_check_at: Some(in_minutes(41)),
+        services: Service::ALL.map(|asked| service(asked, Finding::Accepted, None, at)).into(),
+        ..credential(text, app, Health::Healthy)
+    }
+}
+
+pub(crate) fn dead(text: &str, app: Option<&str>) -> CredentialStatus {
+    let at = minutes_ago(12);
+    CredentialStatus {
+        last_accepted_at: Some(minutes_ago(360)),
+        last_checked_at: Some(at),
+        next_check_at: Some(in_minutes(23 * 60)),
+        services: vec![
+            service(Service::Imap, Finding::Rejected, Some("NO [AUTHENTICATIONFAILED] Authentication Failed"), at),
+            service(Service::Smtp, Finding::Rejected, Some("535 5.7.8 Error: authentication failed"), at),
+        ],
+        ..credential(text, app, Health::Revoked)
+    }
+}
+
+pub(crate) fn account(address: &str, credentials: Vec<CredentialStatus>) -> AccountStatus {
+    AccountStatus {
+        address: Address::new(address).unwrap(),
+        failed_logins_24h: 0,
+        failed_login_limit: 12,
+        ration_frees_at: None,
+        incident: None,
+        credentials,
+    }
+}
+
+pub(crate) fn incident(cause: IncidentCause, names: &[&str]) -> Incident {
+    Incident {
+        id: 7,
+        cause,
+        declared_at: minutes_ago(12),
+        notified_at: Some(minutes_ago(11)),
+        began_between: (Some(minutes_ago(360)), minutes_ago(29)),
+        credentials: names.iter().map(|text| name(text)).collect(),
+        snoozed_until: None,
+        resolved_at: None,
+        withdrawn: false,
+    }
+}
+
+/// Two accounts: one whose main password was reset, one that is well.
+pub(crate) fn accounts() -> Vec<AccountStatus> {
+    let mut reset = account(
+        "johnappleseed@icloud.com",
+        vec![dead("thunderbird", Some("Thunderbird")), dead("nas", Some("Synology"))],
+    );
+    reset.failed_logins_24h = 4;
+    reset.incident = Some(incident(IncidentCause::MainPasswordReset, &["thunderbird", "nas"]));
+    vec![reset, account("jane@me.com", vec![healthy("mutt", None, 3)])]
+}
+
+pub(crate) fn daemon() -> DaemonInfo {
+    DaemonInfo { version: "0.1.0".into(), pid: 4242, started_at: minutes_ago(358), paused_until: None, online: true }
+}
+
+pub(crate) fn document(accounts: &[AccountStatus]) -> StatusDocument {
+    StatusDocument::build(accounts, Some(daemon()), NOW, 0)
+}

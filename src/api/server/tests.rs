@@ -1,0 +1,501 @@
+//! Through real Unix sockets: what a client may ask, how much, how slowly, and who.
+
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, net::UnixListener as StdListener, process::CommandExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+};
+
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::broadcast,
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::*;
+use crate::{
+    api::{
+        BindError, Client, ClientError, Problem, RationUsedUp, Reservation, StatusDocument, StreamEvent, Time,
+        TransitionDocument, UnknownName, UnknownReservation, bind, sample,
+    },
+    health::{
+        credential::Health,
+        name::{Address, CredentialName},
+    },
+};
+
+/// Longer than anything here takes.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A server with a stand-in for the daemon's loop.
+struct House {
+    path: PathBuf,
+    events: broadcast::Sender<StreamEvent>,
+    /// What the loop was asked.
+    asked: Arc<Mutex<Vec<String>>>,
+    _server: JoinHandle<()>,
+    _loop: JoinHandle<()>,
+    _directory: TempDir,
+}
+
+impl House {
+    async fn with(limits: Limits) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("run/keypulse.sock");
+        let listener = bind(&path).await.unwrap();
+        let (requests, mut asked) = mpsc::channel(16);
+        let server = tokio::spawn(async move { match serve(listener, requests, limits).await {} });
+        let (events, _) = broadcast::channel(1024);
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let (sender, log) = (events.clone(), Arc::clone(&seen));
+        let turning = tokio::spawn(async move {
+            while let Some(request) = asked.recv().await {
+                log.lock().unwrap().push(format!("{request:?}"));
+                answer(request, &sender);
+            }
+        });
+        Self { path, events, asked: seen, _server: server, _loop: turning, _directory: directory }
+    }
+
+    async fn new() -> Self {
+        Self::with(Limits::default()).await
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.path)
+    }
+
+    async fn connect(&self) -> UnixStream {
+        UnixStream::connect(&self.path).await.unwrap()
+    }
+
+    /// Everything that comes back until the server closes.
+    async fn raw(&self, request: &str) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read_all(&mut stream).await
+    }
+
+    async fn get(&self, target: &str) -> String {
+        self.raw(&format!("GET {target} HTTP/1.1\r\nHost: keypulse\r\nConnection: close\r\n\r\n")).await
+    }
+
+    async fn post(&self, target: &str, body: &str) -> String {
+        let length = body.len();
+        let head = format!("POST {target} HTTP/1.1\r\nHost: keypulse\r\nConnection: close\r\nContent-Length: {length}");
+        self.raw(&format!("{head}\r\n\r\n{body}")).await
+    }
+}
+
+fn answer(request: Request, events: &broadcast::Sender<StreamEvent>) {
+    let document = |names: &[CredentialName]| sample::document(&sample::accounts()).only(names);
+    match request {
+        Request::Check { names, reply, .. } if names.iter().any(|name| name.as_str() == "nas") => {
+            // A round that does not end: the reply stays with this task.
+            tokio::spawn(async move {
+                let _reply = reply;
+                std::future::pending::<()>().await;
+            });
+        }
+        Request::Status { names, reply } | Request::Check { names, reply, .. } => {
+            let _ = reply.send(document(&names));
+        }
+        Request::Subscribe { reply } => {
+            let _ = reply.send(events.subscribe());
+        }
+        Request::Reload { reply } => {
+            let _ = reply.send(Err("config.toml:3:1: unknown key `intervall`".into()));
+        }
+        Request::Reserve { account, reply } if account.as_str().starts_with("spent") => {
+            let _ = reply.send(Err(RationUsedUp { frees_at: Some(Time::new(sample::NOW, 0)) }));
+        }
+        Request::Reserve { reply, .. } => {
+            let _ = reply.send(Ok(Reservation { id: 9, left: 3 }));
+        }
+        Request::Settle { id: 9, reply, .. } => {
+            let _ = reply.send(Ok(()));
+        }
+        Request::Settle { reply, .. } => {
+            let _ = reply.send(Err(UnknownReservation));
+        }
+        Request::Ping { reply } => {
+            let _ = reply.send(());
+        }
+    }
+}
+
+async fn read_all(stream: &mut UnixStream) -> String {
+    let mut bytes = Vec::new();
+    // The other side may reset after its answer; what came before counts.
+    let _ = timeout(LONG, stream.read_to_end(&mut bytes)).await.expect("the server closes");
+    String::from_utf8(bytes).unwrap()
+}
+
+fn event(id: u64) -> StreamEvent {
+    StreamEvent::Transition(TransitionDocument {
+        id,
+        at: Time::new(sample::NOW, 0),
+        account: Address::new("jane@me.com").unwrap(),
+        credential: sample::name("mutt"),
+        from: Health::Healthy,
+        to: Health::Suspect,
+        cause: None,
+        presumed: false,
+    })
+}
+
+#[track_caller]
+fn check(answer: &str, status: u16, content_type: &str, holds: &str) {
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{status} expected: {answer}");
+    assert!(answer.contains(&format!("content-type: {content_type}\r\n")), "{content_type} expected: {answer}");
+    assert!(answer.contains(holds), "{holds} expected: {answer}");
+}
+
+#[track_caller]
+fn check_problem(answer: &str, status: u16, code: &str) {
+    check(answer, status, "application/problem+json", &format!(r#""code":"{code}""#));
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let problem: Problem = serde_json::from_str(body).unwrap();
+    assert_eq!((problem.kind.as_str(), problem.status), ("about:blank", status));
+    assert!(!problem.detail.is_empty());
+}
+
+const JSON: &str = "application/json";
+
+#[tokio::test]
+async fn every_route_answers() {
+    let house = House::new().await;
+    check(&house.get("/v1/status").await, 200, JSON, r#""overall":"critical""#);
+    check(&house.get("/v1/status?name=mutt").await, 200, JSON, r#""overall":"ok""#);
+    check(&house.get("/v1/status?name=mutt&name=n%61s").await, 200, JSON, r#""revoked":1"#);
+    check(&house.get("/healthz").await, 200, JSON, r#"{"status":"ok"}"#);
+    check(&house.post("/v1/check", r#"{"names":["mutt"],"wait_s":5}"#).await, 200, JSON, r#""overall":"ok""#);
+    check(&house.post("/v1/check", "").await, 200, JSON, r#""schema":1"#);
+    check(&house.post("/v1/check", "{}").await, 200, JSON, r#""schema":1"#);
+    check(&house.post("/v1/ration/reserve", r#"{"account":"jane@me.com"}"#).await, 200, JSON, r#"{"id":9,"left":3}"#);
+    check(&house.post("/v1/ration/settle", r#"{"id":9,"rejected":true}"#).await, 200, JSON, "{}");
+    let head = house.raw("HEAD /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn every_mistake_is_a_problem_that_says_what_was_wrong() {
+    let house = House::new().await;
+    check_problem(&house.get("/v1/status?name=moot").await, 404, "unknown-name");
+    check_problem(&house.get("/v1/status?name=no%20name").await, 404, "unknown-name");
+    check_problem(&house.get("/v1/status?name=%fg").await, 400, "bad-request");
+    check_problem(&house.get("/v1/status?nmae=mutt").await, 400, "bad-request");
+    check_problem(&house.get("/").await, 404, "unknown-path");
+    check_problem(&house.get("/metrics").await, 404, "unknown-path");
+    check_problem(&house.get("/v1/check").await, 405, "wrong-method");
+    check_problem(&house.post("/v1/status", "").await, 405, "wrong-method");
+    check_problem(&house.post("/v1/events", "").await, 405, "wrong-method");
+    check_problem(&house.post("/v1/check", r#"{"names":["moot"]}"#).await, 404, "unknown-name");
+    check_problem(&house.post("/v1/check", r#"{"name":["mutt"]}"#).await, 400, "bad-request");
+    check_problem(&house.post("/v1/check", r#"{"wait_s":601}"#).await, 400, "bad-request");
+    check_problem(&house.post("/v1/check", r#"{"wait_s":-1}"#).await, 400, "bad-request");
+    check_problem(&house.post("/v1/check", "names=mutt").await, 400, "bad-request");
+    check_problem(&house.post("/v1/reload", r#"{"now":true}"#).await, 400, "bad-request");
+    check_problem(&house.post("/v1/reload", "").await, 422, "invalid-configuration");
+    check_problem(&house.post("/v1/ration/reserve", r#"{"account":"jane"}"#).await, 400, "bad-request");
+    check_problem(&house.post("/v1/ration/reserve", r#"{"account":"spent@me.com"}"#).await, 429, "ration-used-up");
+    check_problem(&house.post("/v1/ration/settle", r#"{"id":1,"rejected":false}"#).await, 404, "unknown-reservation");
+    let allow = house.get("/v1/check").await;
+    assert!(allow.contains("allow: POST\r\n"), "{allow}");
+}
+
+#[tokio::test]
+async fn a_check_that_takes_too_long_answers_202_with_the_status_now() {
+    let house = House::new().await;
+    check(&house.post("/v1/check", r#"{"names":["nas"],"wait_s":0}"#).await, 202, JSON, r#""name":"nas""#);
+    let checked = house.client().check(&[sample::name("nas")], Duration::from_millis(1)).await.unwrap();
+    assert!(!checked.done);
+    assert!(house.asked.lock().unwrap().iter().any(|request| request.contains("wait: 1s")), "rounded up");
+}
+
+#[tokio::test]
+async fn a_request_may_come_byte_by_byte_and_many_on_one_connection() {
+    let house = House::new().await;
+    let mut stream = house.connect().await;
+    let request = "POST /v1/check HTTP/1.1\r\nHost: k\r\nContent-Length: 16\r\n\r\n{\"names\":[\"mutt\"";
+    let rest = "]}GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n";
+    for byte in request.replace("16", "18").bytes().chain(rest.bytes()) {
+        stream.write_all(&[byte]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let answers = read_all(&mut stream).await;
+    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2, "{answers}");
+    assert!(answers.ends_with("{\"status\":\"ok\"}\n"), "{answers}");
+}
+
+#[tokio::test]
+async fn a_client_may_close_its_side_after_the_request() {
+    let house = House::new().await;
+    let mut stream = house.connect().await;
+    stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    assert!(read_all(&mut stream).await.contains("200 OK"));
+}
+
+/// A status request of exactly `size` bytes of request line and headers.
+fn request_of(size: usize) -> String {
+    let around = "GET /v1/status HTTP/1.1\r\nX-Filler: \r\nConnection: close\r\n\r\n".len();
+    let filler = "x".repeat(size - around);
+    format!("GET /v1/status HTTP/1.1\r\nX-Filler: {filler}\r\nConnection: close\r\n\r\n")
+}
+
+#[tokio::test]
+async fn headers_over_8_kib_are_refused() {
+    let house = House::new().await;
+    check(&house.raw(&request_of(8 * 1024)).await, 200, JSON, "schema");
+    check_problem(&house.raw(&request_of(8 * 1024 + 1)).await, 431, "too-large");
+    let huge = house.raw(&request_of(100 * 1024)).await;
+    assert!(huge.starts_with("HTTP/1.1 431 "), "{huge}");
+}
+
+#[tokio::test]
+async fn bodies_over_16_kib_are_refused() {
+    let house = House::new().await;
+    let body = |size: usize| format!("{{}}{}", " ".repeat(size - 2));
+    check(&house.post("/v1/check", &body(16 * 1024)).await, 200, JSON, "schema");
+    check_problem(&house.post("/v1/check", &body(16 * 1024 + 1)).await, 413, "too-large");
+    check_problem(&house.post("/v1/check", &body(700 * 1024)).await, 413, "too-large");
+    let chunk = format!("5000\r\n{}\r\n0\r\n\r\n", " ".repeat(0x5000));
+    let chunked = format!("POST /v1/check HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{chunk}");
+    check_problem(&house.raw(&chunked).await, 413, "too-large");
+}
+
+#[tokio::test]
+async fn a_request_must_arrive_in_time() {
+    let arrival = Duration::from_millis(300);
+    let house = House::with(Limits { arrival, ..Limits::default() }).await;
+    for slow in ["", "GET /v1/status HT", "GET /v1/status HTTP/1.1\r\nHost: k\r\n"] {
+        let begun = Instant::now();
+        assert_eq!(house.raw(slow).await, "", "closed without an answer");
+        assert!(begun.elapsed() >= arrival);
+    }
+    let half = house.raw("POST /v1/check HTTP/1.1\r\nContent-Length: 100\r\n\r\n{\"names\":").await;
+    check_problem(&half, 408, "too-slow");
+    assert!(half.contains("connection: close"), "{half}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_but_the_next_request_has_its_own_time() {
+    let house = House::with(Limits { arrival: Duration::from_millis(1500), ..Limits::default() }).await;
+    let mut stream = house.connect().await;
+    let mut answer = [0; 4096];
+    for _ in 0..3 {
+        // In all longer than one request may take.
+        sleep(Duration::from_millis(600)).await;
+        stream.write_all(b"POST /v1/check HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+        let read = timeout(LONG, stream.read(&mut answer)).await.unwrap().unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 200 OK"));
+    }
+    assert_eq!(read_all(&mut stream).await.matches("HTTP/1.1").count(), 0);
+}
+
+#[tokio::test]
+async fn a_loop_that_does_not_answer_is_a_503() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keypulse.sock");
+    let listener = bind(&path).await.unwrap();
+    let (requests, mut unheard) = mpsc::channel(1);
+    let limits = Limits { answer: Duration::from_millis(100), ..Limits::default() };
+    let server = tokio::spawn(async move { match serve(listener, requests, limits).await {} });
+    let client = Client::new(&path);
+    // The first fills the channel, the second finds it full; then nobody is there any more.
+    for _ in 0..2 {
+        let error = client.status(&[]).await.unwrap_err();
+        assert!(error.is_problem(Problem::NO_ANSWER), "{error}");
+    }
+    let error = client.check(&[], Duration::ZERO).await.unwrap_err();
+    assert!(error.is_problem(Problem::NO_ANSWER), "{error}");
+    unheard.close();
+    drop(unheard);
+    assert!(client.reload().await.unwrap_err().is_problem(Problem::NO_ANSWER));
+    server.abort();
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_wait_for_their_turn() {
+    let house = House::with(Limits { connections: 2, ..Limits::default() }).await;
+    let (first, second) = (house.connect().await, house.connect().await);
+    let client = house.client();
+    let mut waiting = tokio::spawn(async move { client.status(&[]).await });
+    assert!(timeout(Duration::from_millis(100), &mut waiting).await.is_err(), "both places are taken");
+    drop((first, second));
+    assert!(timeout(LONG, waiting).await.unwrap().unwrap().is_ok());
+}
+
+#[tokio::test]
+async fn events_are_streamed_as_they_happen() {
+    let house = House::new().await;
+    let mut raw = house.connect().await;
+    raw.write_all(b"GET /v1/events HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut head = [0; 4096];
+    let read = timeout(LONG, raw.read(&mut head)).await.unwrap().unwrap();
+    check(&String::from_utf8_lossy(&head[..read]), 200, "text/event-stream", "no-store");
+    let mut events = house.client().events().await.unwrap();
+    for id in 1..=3 {
+        house.events.send(event(id)).unwrap();
+        assert_eq!(timeout(LONG, events.next()).await.unwrap().unwrap(), Some(event(id)));
+    }
+    let mut text = String::new();
+    while !text.contains("\"id\":3") {
+        let read = timeout(LONG, raw.read(&mut head)).await.unwrap().unwrap();
+        text.push_str(&String::from_utf8_lossy(&head[..read]));
+    }
+    assert!(text.contains("event: transition\ndata: {\"id\":1,\"at\":\"2026-11-22T20:00:00Z\""), "{text}");
+}
+
+#[tokio::test]
+async fn a_reader_that_does_not_keep_up_is_dropped() {
+    let house = House::with(Limits { backlog: 8, stall: Duration::from_millis(100), ..Limits::default() }).await;
+    let mut slow = house.connect().await;
+    slow.write_all(b"GET /v1/events HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut quick = house.client().events().await.unwrap();
+    // More than the socket's own buffer takes; the one that reads gets each.
+    for id in 0..5000 {
+        house.events.send(event(id)).unwrap();
+        assert_eq!(timeout(LONG, quick.next()).await.unwrap().unwrap(), Some(event(id)));
+    }
+    let text = read_all(&mut slow).await;
+    assert!(text.contains("\"id\":0,") && !text.contains("\"id\":4999,"), "cut off in between");
+}
+
+#[tokio::test]
+async fn a_reader_that_went_away_frees_its_place() {
+    let house = House::with(Limits { streams: 1, ..Limits::default() }).await;
+    for _ in 0..3 {
+        let mut events = timeout(LONG, async {
+            loop {
+                match house.client().events().await {
+                    Ok(events) => return events,
+                    Err(error) => assert!(error.is_problem(Problem::TOO_MANY_STREAMS), "{error}"),
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("the place is freed without any event");
+        let second = house.client().events().await.unwrap_err();
+        assert!(second.is_problem(Problem::TOO_MANY_STREAMS), "{second}");
+        house.events.send(event(1)).unwrap();
+        assert_eq!(events.next().await.unwrap(), Some(event(1)));
+    }
+}
+
+#[tokio::test]
+async fn the_stream_ends_with_the_daemon() {
+    let house = House::new().await;
+    let mut events = house.client().events().await.unwrap();
+    let House { events: sender, _loop: turning, .. } = &house;
+    drop(sender.clone());
+    turning.abort();
+    let House { events: sender, .. } = house;
+    drop(sender);
+    // The aborted loop holds the other sender until it is polled once more.
+    assert_eq!(timeout(LONG, events.next()).await.unwrap().unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_client_understands_every_answer() {
+    let house = House::new().await;
+    let client = house.client();
+    assert_eq!(client.status(&[]).await.unwrap(), sample::document(&sample::accounts()));
+    assert_eq!(client.status(&[sample::name("mutt")]).await.unwrap().counts.healthy, 1);
+    let unknown = client.status(&[sample::name("moot")]).await.unwrap_err();
+    assert!(unknown.is_problem(Problem::UNKNOWN_NAME));
+    assert!(unknown.to_string().contains("no credential is named \"moot\""), "{unknown}");
+    assert!(client.check(&[], Duration::from_secs(1)).await.unwrap().done);
+    let refused = client.reload().await.unwrap_err();
+    assert!(refused.to_string().contains("config.toml:3:1: unknown key"), "{refused}");
+    let jane = Address::new("jane@me.com").unwrap();
+    assert_eq!(client.reserve(&jane).await.unwrap(), Reservation { id: 9, left: 3 });
+    client.settle(9, false).await.unwrap();
+    let spent = client.reserve(&Address::new("spent@me.com").unwrap()).await.unwrap_err();
+    let ClientError::Problem(problem) = spent else { panic!("{spent}") };
+    assert_eq!(problem.frees_at, Some(Time::new(sample::NOW, 0)));
+}
+
+#[tokio::test]
+async fn the_client_says_why_there_is_no_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = Client::new(directory.path().join("none.sock")).status(&[]).await.unwrap_err();
+    assert!(matches!(missing, ClientError::NoDaemon { .. }), "{missing:?}");
+    assert!(missing.to_string().contains("none listens on"), "{missing}");
+
+    let stale = directory.path().join("stale.sock");
+    drop(StdListener::bind(&stale).unwrap());
+    let refused = Client::new(&stale).status(&[]).await.unwrap_err();
+    assert!(matches!(refused, ClientError::NoDaemon { .. }), "{refused:?}");
+
+    for (name, answer) in [("html", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), ("mail", "* OK ready\r\n")] {
+        let path = directory.path().join(name);
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+        });
+        let broken = Client::new(&path).status(&[]).await.unwrap_err();
+        assert!(matches!(broken, ClientError::Broken(_)), "{broken:?}");
+    }
+}
+
+/// Prints what comes back on the socket that is its argument.
+const ASK: &str = "
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(b'GET /v1/status HTTP/1.1\\r\\n\\r\\n')
+while data := s.recv(65536):
+    sys.stdout.write(data.decode())
+";
+
+async fn asked_by(uid: u32, path: &Path) -> (String, String) {
+    let mut command = std::process::Command::new("python3");
+    command.args(["-c", ASK]).arg(path).uid(uid).gid(uid).current_dir("/");
+    let output = timeout(LONG, tokio::process::Command::from(command).output()).await.unwrap().expect("python3 runs");
+    (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test]
+async fn another_user_is_turned_away() {
+    const NOBODY: u32 = 65534;
+    assert!(rustix::process::geteuid().is_root(), "this test starts a program as another user: run it as root");
+    let house = House::new().await;
+    let (_, refused) = asked_by(NOBODY, &house.path).await;
+    assert!(refused.contains("Permission denied"), "the modes keep others out: {refused}");
+
+    // With the doors open there is still the check of the peer.
+    let parents = [house.path.parent().unwrap(), house.path.parent().unwrap().parent().unwrap()];
+    for directory in parents {
+        fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(&house.path, fs::Permissions::from_mode(0o666)).unwrap();
+    let (answer, _) = asked_by(NOBODY, &house.path).await;
+    check_problem(&answer, 403, "not-yours");
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert!(house.asked.lock().unwrap().is_empty(), "the daemon's loop hears nothing of it");
+}
+
+#[test]
+fn answers_have_types_that_cross_threads() {
+    fn check<T: Send + 'static>() {}
+    check::<Result<StatusDocument, UnknownName>>();
+    check::<Request>();
+    check::<ClientError>();
+}
+
+#[tokio::test]
+async fn a_second_listener_is_refused() {
+    let house = House::new().await;
+    let refused = bind(&house.path).await.unwrap_err();
+    assert!(matches!(refused, BindError::InUse { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("another keypulse listens on"), "{refused}");
+    assert!(house.client().status(&[]).await.is_ok(), "the first goes on");
+}
