@@ -77,6 +77,12 @@ impl Engine {
                     }
                 })
                 .collect();
+            // The round of a credential that is gone is abandoned; its login is settled when it ends.
+            let stays = |flight: &Flight| account.credentials.iter().any(|c| c.setup.name == flight.credential);
+            if !account.flight.as_ref().is_some_and(stays) {
+                account.flight = None;
+            }
+            account.dirty = true;
             self.accounts.push(account);
         }
         for account in before {
@@ -136,17 +142,33 @@ impl Engine {
             Event::SecretRead { round, result } => self.secret_read(round, result, now, &mut actions),
             Event::Attempted { id, outcome } => self.attempted(id, outcome, now, &mut actions),
             Event::Check { request, names } => self.check(request, &names),
-            Event::Delivered { id, result } => self.delivered(id, result, now),
+            Event::Delivered { id, result } => self.delivered(id, &result, now),
             Event::ChannelReady(channel) => {
                 self.accounts.iter_mut().for_each(|account| account.outbox.channel_ready(channel, now));
             }
             Event::NotificationLost(incident) => self.notification_lost(incident, now),
+            Event::NotificationClosed(incident) => {
+                self.accounts.iter_mut().for_each(|account| account.outbox.forget_receipt(incident));
+            }
         }
         self.upkeep(now, &mut actions);
         self.dispatch(now, &mut actions);
         self.answer(&mut actions);
         self.write_down(&mut actions);
         actions
+    }
+
+    /// Leaves the routine to another time: for a process that only does what a person asks for, and then ends.
+    pub fn only_on_request(&mut self, now: Timestamp) {
+        for credential in self.accounts.iter_mut().flat_map(|account| &mut account.credentials) {
+            credential.next_at = now + self.policy.interval;
+        }
+    }
+
+    /// Whether no round is under way.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.in_flight() == 0
     }
 
     /// When [`Event::Timer`] is due.

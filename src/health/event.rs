@@ -9,7 +9,7 @@ use super::{
     incident::IncidentFile,
     login::{Login, Why},
     name::{Address, CredentialName, Fingerprint},
-    outbox::{Channel, Delivery},
+    outbox::{Channel, Delivery, Tidings},
     ration::Spent,
     schedule::{Policy, Timestamp},
     view::AccountStatus,
@@ -84,13 +84,15 @@ pub enum Event {
     Delivered {
         /// Its number.
         id: u64,
-        /// The receipt, or nothing.
-        result: Result<Option<String>, ()>,
+        /// How.
+        result: Handover,
     },
     /// A channel that could not be reached can be.
     ChannelReady(Channel),
     /// The desktop lost the notification of this incident, and not because the person closed it.
     NotificationLost(u64),
+    /// The person closed the notification of this incident: it is not put back.
+    NotificationClosed(u64),
 }
 
 /// Something to be done. Records come before what others can see of them.
@@ -124,6 +126,13 @@ pub enum Action {
         /// The round.
         round: u64,
     },
+    /// Something happened to an account's incident: for those who listen, whatever the channels.
+    Incident {
+        /// What.
+        tidings: Tidings,
+        /// The account, with the incident in question.
+        account: Box<AccountStatus>,
+    },
     /// Hand a message to its channel, and answer with [`Event::Delivered`].
     Deliver(Order),
     /// All rounds that a person asked for are done.
@@ -140,6 +149,17 @@ pub struct Order {
     pub delivery: Delivery,
     /// The account as it stands now, with the incident in question.
     pub account: AccountStatus,
+}
+
+/// How a message was handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Handover {
+    /// It went out. With what the channel wants to see again, if anything.
+    Done(Option<String>),
+    /// It could not go out: to be tried again.
+    Failed,
+    /// It must wait: quiet hours.
+    NotBefore(Timestamp),
 }
 
 /// One row for the disk.

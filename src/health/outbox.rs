@@ -253,6 +253,21 @@ impl Outbox {
         of_incident.all(|delivery| matches!(delivery.state, Post::Done { .. } | Post::Dropped))
     }
 
+    /// What stood on the desktop for this incident does not any more, by the person's wish.
+    pub fn forget_receipt(&mut self, incident: u64) {
+        let of_incident = |d: &&mut Delivery| d.incident == incident && d.channel == Channel::Desktop;
+        self.deliveries.iter_mut().filter(of_incident).for_each(|delivery| delivery.receipt = None);
+    }
+
+    /// A message must wait until `at`; nobody failed.
+    pub fn postpone(&mut self, id: u64, at: Timestamp) {
+        if let Some(delivery) = self.deliveries.iter_mut().find(|delivery| delivery.id == id)
+            && let Post::Underway { tries } = delivery.state
+        {
+            delivery.state = Post::Due { at, tries };
+        }
+    }
+
     /// Forgets the messages of an incident that is over.
     pub fn forget(&mut self, incident: u64) {
         self.deliveries.retain(|delivery| delivery.incident != incident);

@@ -9,7 +9,7 @@ use super::{
     account::CredentialSetup,
     credential::{Health, Transition},
     engine::Engine,
-    event::{Action, AttemptRow, Event, Memory, Record, Setup},
+    event::{Action, AttemptRow, Event, Handover, Memory, Record, Setup},
     evidence::{Cause, Finding, Outcome, PerService, Services},
     incident::IncidentCause,
     name::{Address, CredentialName, Digest, Fingerprint},
@@ -155,14 +155,14 @@ impl World {
                 let outcome = Outcome { finding, code: None, detail: None, took: None };
                 events.push(Event::Attempted { id, outcome });
             }
-            Action::Forget { .. } => {}
+            Action::Forget { .. } | Action::Incident { .. } => {}
             Action::Deliver(order) => {
                 let incident = order.account.incident.clone().unwrap();
                 if !self.silent_channel {
                     let account = order.account.address.to_string();
                     self.told.push((self.now, account, order.delivery.tidings, incident.cause));
                 }
-                let result = if self.silent_channel { Err(()) } else { Ok(None) };
+                let result = if self.silent_channel { Handover::Failed } else { Handover::Done(None) };
                 events.push(Event::Delivered { id: order.delivery.id, result });
             }
             Action::Answer { request } => self.answered.push(request),

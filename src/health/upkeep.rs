@@ -4,7 +4,7 @@ use super::{
     account::Account,
     credential::{Health, Transition},
     engine::Engine,
-    event::{Action, Order, Record},
+    event::{Action, Handover, Order, Record},
     evidence::Service,
     incident::{Incident, IncidentCause, IncidentFile, Signs},
     login::{Login, State},
@@ -17,7 +17,7 @@ impl Engine {
     /// Brings transitions, incidents and messages up to what the secrets are now.
     pub(super) fn upkeep(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         for index in 0..self.accounts.len() {
-            self.incident_upkeep(index, now);
+            self.incident_upkeep(index, now, actions);
             self.transitions(index, now, actions);
             self.messages(index, now, actions);
         }
@@ -60,7 +60,7 @@ impl Engine {
         self.last_id = last_id;
     }
 
-    fn incident_upkeep(&mut self, index: usize, now: Timestamp) {
+    fn incident_upkeep(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) {
         let id = self.last_id + 1;
         let (policy, channels, running) = (self.policy.clone(), self.channels.clone(), now.since(self.started_at));
         let online = self.online;
@@ -90,15 +90,22 @@ impl Engine {
             }
         }
         let Some(tidings) = tidings else { return };
-        let told_of = account.incident.as_ref().or(account.closed.last()).map(|file| file.incident.id);
+        let file = match tidings {
+            Tidings::Resolved => account.closed.last(),
+            Tidings::Opened | Tidings::Changed | Tidings::Reminder | Tidings::PutBack => account.incident.as_ref(),
+        };
+        let Some(incident) = file.map(|file| file.incident.clone()) else { return };
         // While siblings are still being asked what happened, a new incident is kept back for a moment.
         let grace = tidings == Tidings::Opened && account.memory.poll.is_some();
         let at = if grace { now + policy.confirm[0] / 4 } else { now };
         for channel in channels {
             self.last_id += 1;
-            if let Some(incident) = told_of {
-                account.outbox.add(self.last_id, incident, channel, tidings, at);
-            }
+            account.outbox.add(self.last_id, incident.id, channel, tidings, at);
+        }
+        if let Some(account) = self.accounts.get(index) {
+            let mut account = Box::new(self.account_status(account, now));
+            account.incident = Some(incident);
+            actions.push(Action::Incident { tidings, account });
         }
     }
 
@@ -119,15 +126,16 @@ impl Engine {
         }
     }
 
-    pub(super) fn delivered(&mut self, id: u64, result: Result<Option<String>, ()>, now: Timestamp) {
+    pub(super) fn delivered(&mut self, id: u64, result: &Handover, now: Timestamp) {
         let policy = self.policy.clone();
         for account in &mut self.accounts {
             if !account.outbox.all().iter().any(|delivery| delivery.id == id) {
                 continue;
             }
-            let Ok(receipt) = result else {
-                account.outbox.failed(id, &policy, now);
-                return;
+            let receipt = match result {
+                Handover::Done(receipt) => receipt.clone(),
+                Handover::Failed => return account.outbox.failed(id, &policy, now),
+                Handover::NotBefore(at) => return account.outbox.postpone(id, *at),
             };
             let incident = account.outbox.delivered(id, receipt, now).map(|delivery| delivery.incident);
             if let Some(file) = account.incident.as_mut().filter(|file| Some(file.incident.id) == incident) {
