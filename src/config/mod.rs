@@ -7,14 +7,17 @@
 mod accounts;
 mod complain;
 pub mod duration;
+pub mod edit;
 mod error;
 mod excerpt;
+mod layout;
 mod notify;
 mod parse;
 pub mod paths;
 mod policy;
 mod raw;
 mod show;
+mod write;
 
 pub use accounts::default_secret;
 pub use error::{ConfigError, Kind, Problem};
