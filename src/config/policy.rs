@@ -73,7 +73,7 @@ impl Checker<'_> {
                 "a verdict takes 4 failed logins, a re-test 1, and 3 are kept for you; over 100 only risks a locked account",
             )
         } else {
-            ((4, 10_000), "3 are kept for you; below 4 nothing would be left for automatic checks")
+            ((5, 10_000), "3 are kept for you and 1 for the next re-test; below 5 nothing is left for automatic checks")
         };
         let failed = &limits.failed_logins_per_account;
         let concurrent = &limits.concurrent_checks;

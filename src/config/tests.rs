@@ -188,11 +188,11 @@ fn limits_leave_room_for_a_verdict_and_for_the_person() {
         check(&format!("limits.failed_logins_per_account = {number}"), &[&expected]);
     }
     assert_eq!(taken("limits.failed_logins_per_account = 8").policy.failed_logins_per_account, 8);
-    assert_eq!(taken(&format!("{LOOPBACK}limits.failed_logins_per_account = 4")).policy.failed_logins_per_account, 4);
+    assert_eq!(taken(&format!("{LOOPBACK}limits.failed_logins_per_account = 5")).policy.failed_logins_per_account, 5);
     check(
-        &format!("{LOOPBACK}limits.failed_logins_per_account = 3"),
-        &["3:36 `failed_logins_per_account` is 3, not from 4 to 10000 | \
-           3 are kept for you; below 4 nothing would be left for automatic checks"],
+        &format!("{LOOPBACK}limits.failed_logins_per_account = 4"),
+        &["3:36 `failed_logins_per_account` is 4, not from 5 to 10000 | \
+           3 are kept for you and 1 for the next re-test; below 5 nothing is left for automatic checks"],
     );
     check(
         "limits.concurrent_checks = 0",
