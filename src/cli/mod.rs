@@ -1,5 +1,6 @@
 //! The command line.
 
 pub mod advice;
+pub mod config;
 pub mod style;
 pub mod table;

@@ -1,6 +1,35 @@
 //! What the person configured, in types that cannot be wrong.
+//!
+//! `raw.rs` is what the file may hold, `parse.rs` with `policy.rs`, `accounts.rs` and `notify.rs` decides what is taken,
+//! `error.rs` tells what is wrong, `edit.rs` changes the file, `show.rs` prints what is in effect, `paths.rs` says where
+//! things are. Connects to nothing and reads no secret.
 
-use std::{path::PathBuf, time::Duration};
+mod accounts;
+mod complain;
+pub mod duration;
+pub mod edit;
+mod error;
+mod excerpt;
+mod layout;
+mod notify;
+mod parse;
+pub mod paths;
+mod policy;
+mod raw;
+mod show;
+mod write;
+
+pub use accounts::default_secret;
+pub use error::{ConfigError, Kind, Problem};
+pub use excerpt::Excerpt;
+pub use parse::{parse, parse_with_home};
+
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use crate::{
     health::{
@@ -143,6 +172,90 @@ pub struct Credential {
     pub any_shape: bool,
 }
 
+/// The largest file that is read, in bytes. A configuration has a few lines per password; this is a wrong file.
+pub const SIZE_LIMIT: u64 = 1 << 20;
+
+/// Reads and checks the configuration file.
+///
+/// # Errors
+/// Where it cannot be read, and everything that is wrong in it.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    parse(&read(path)?, path)
+}
+
+/// Reads the configuration file without checking what it says, for edits.
+///
+/// # Errors
+/// Where it is missing, unreadable, too large or not UTF-8.
+pub fn read(path: &Path) -> Result<String, ConfigError> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes));
+    let fail = |kind| ConfigError { path: path.to_owned(), kind };
+    match read {
+        Err(error) => Err(ConfigError::io(path, error)),
+        Ok(size) if size as u64 > SIZE_LIMIT => Err(fail(Kind::TooLarge(SIZE_LIMIT))),
+        Ok(_) => String::from_utf8(bytes).map_err(|error| {
+            let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let good = String::from_utf8_lossy(good);
+            let last = good.rsplit('\n').next().unwrap_or_default();
+            fail(Kind::NotUtf8(good.matches('\n').count() + 1, last.chars().count() + 1))
+        }),
+    }
+}
+
+impl Default for Config {
+    /// What an empty file means.
+    fn default() -> Self {
+        Self {
+            policy: Policy::default(),
+            timeout: Duration::from_secs(30),
+            watch: Watch::default(),
+            notify: Notify::default(),
+            servers: icloud(),
+            extra_ca: None,
+            accounts: Vec::new(),
+        }
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { resume: true, network: true, idle: false }
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self { desktop: true, quiet_hours: None, hook: None, email: None }
+    }
+}
+
+impl TlsMode {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Implicit, Self::StartTls];
+
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Implicit => "implicit",
+            Self::StartTls => "starttls",
+        }
+    }
+}
+
+impl QuietHours {
+    /// Whether a minute after local midnight is within them. The first minute is, the last is not.
+    #[must_use]
+    pub const fn contains(self, minute: u16) -> bool {
+        if self.from < self.to {
+            self.from <= minute && minute < self.to
+        } else {
+            self.from <= minute || minute < self.to
+        }
+    }
+}
+
 impl Config {
     /// The account of a credential and the credential itself.
     #[must_use]
@@ -174,3 +287,6 @@ pub fn icloud() -> PerService<Server> {
         smtp: Server { host: "smtp.mail.me.com".into(), port: 587, tls: TlsMode::StartTls },
     }
 }
+
+#[cfg(test)]
+mod tests;
