@@ -178,6 +178,7 @@ impl<'a> Case<'a> {
 
     fn main_password_reset(&self) -> (String, Vec<String>) {
         let all = self.present.len() == self.credentials.len();
+        let [get, add] = self.renew();
         let title = if all { "All iCloud app passwords revoked" } else { "iCloud app passwords revoked" };
         let lines = vec![
             format!("Can no longer log in: {}.", self.who),
@@ -186,12 +187,14 @@ impl<'a> Case<'a> {
              off, account locked."
                 .to_owned(),
             "If that was not you, act now: it may be somebody else's doing.".to_owned(),
-            self.renew("New passwords"),
+            get,
+            add,
         ];
         (title.to_owned(), lines)
     }
 
     fn reset_or_revoked(&self) -> (String, Vec<String>) {
+        let [get, add] = self.renew();
         let lines = vec![
             format!("Can no longer log in: {}.", self.who),
             self.when(),
@@ -201,30 +204,37 @@ impl<'a> Case<'a> {
                 self.many("only this app password was", "only these app passwords were")
             ),
             "If that was not you, act now: it may be somebody else's doing.".to_owned(),
-            self.renew(self.many("New password", "New passwords")),
+            get,
+            add,
         ];
         (self.titled("app password revoked", "app passwords revoked"), lines)
     }
 
     fn single_revocation(&self) -> (String, Vec<String>) {
+        let [get, add] = self.renew();
         let lines = vec![
             format!("Can no longer log in: {}. Another app password of this account still works.", self.who),
             self.when(),
-            "Most likely revoked by hand, or removed after a move to Apple's own sign-in.".to_owned(),
-            "If that was not you, it may be somebody else's doing: look at your Apple Account.".to_owned(),
-            self.renew(self.many("New password", "New passwords")),
+            "Most likely revoked by hand, or removed after a move to Apple's own sign-in. If not by you, look at your Apple \
+             Account: it may be somebody else's doing."
+                .to_owned(),
+            get,
+            add,
             format!("Not used any more: keypulse remove {}", self.name()),
         ];
         (self.titled("app password revoked", "app passwords revoked"), lines)
     }
 
     fn never_accepted(&self) -> (String, Vec<String>) {
+        let [get, add] = self.renew();
         let lines = vec![
             format!("iCloud has refused {} since {}.", self.who, self.began()),
             "Likely: a wrong user name, a typing error, the main password instead of an app-specific one, or revoked \
              before keypulse first saw it."
                 .to_owned(),
-            format!("Check the user name. {}", self.renew(self.many("New password", "New passwords"))),
+            "Check the user name first.".to_owned(),
+            get,
+            add,
         ];
         (self.titled("password not accepted", "passwords not accepted"), lines)
     }
@@ -315,7 +325,7 @@ impl<'a> Case<'a> {
                 vec![format!("Logs in: {}.", self.who), self.span()],
             ),
             IncidentCause::ServiceRefused => (
-                format!("iCloud receiving and sending work again ({})", self.who_short),
+                format!("iCloud receives and sends again ({})", self.who_short),
                 vec!["Both services accept the password.".to_owned(), self.span()],
             ),
             IncidentCause::CannotCheck => (
@@ -359,8 +369,12 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn renew(&self, what: &str) -> String {
-        format!("{what}: {}, then: keypulse add {} --account {}", self.path, self.name(), self.account)
+    /// Where a new password comes from, and where it goes.
+    fn renew(&self) -> [String; 2] {
+        [
+            format!("{}: {}.", self.many("New password", "New passwords"), self.path),
+            format!("{}: keypulse add {} --account {}", self.many("Then", "Then, for each"), self.name(), self.account),
+        ]
     }
 
     /// What a command takes.
@@ -399,12 +413,12 @@ fn labels(incident: &Incident, credentials: &[CredentialStatus]) -> Vec<(String,
 /// 'Thunderbird', 'Thunderbird, mutt and NAS (presumed)', 'Thunderbird, msmtp and 3 more (2 presumed)'.
 fn who(labels: &[(String, bool)]) -> String {
     let shown = if labels.len() <= NAMED { labels.len() } else { NAMED - 1 };
-    let (named, others) = labels.split_at(shown);
+    let (first, others) = labels.split_at(shown);
     let mark = |(label, presumed): &(String, bool)| match presumed {
         true => format!("{label} (presumed)"),
         false => label.clone(),
     };
-    let mut names: Vec<String> = named.iter().map(mark).collect();
+    let mut names: Vec<String> = first.iter().map(mark).collect();
     if !others.is_empty() {
         let presumed = others.iter().filter(|(_, presumed)| *presumed).count();
         let mark = if presumed == 0 { String::new() } else { format!(" ({presumed} presumed)") };
@@ -452,67 +466,4 @@ fn bounded(text: &str, chars: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::health::view::ServiceStatus;
-
-    fn credential(name: &str, app: Option<&str>, health: Health) -> CredentialStatus {
-        CredentialStatus {
-            name: CredentialName::new(name).unwrap(),
-            app: app.map(str::to_owned),
-            health,
-            presumed: false,
-            since: None,
-            last_accepted_at: None,
-            last_checked_at: None,
-            next_check_at: None,
-            unreadable: None,
-            services: vec![],
-        }
-    }
-
-    fn incident(cause: IncidentCause, names: &[&str]) -> Incident {
-        Incident {
-            id: 1,
-            cause,
-            declared_at: Timestamp::from_millis(0),
-            notified_at: None,
-            began_between: (Some(Timestamp::from_millis(1402)), Timestamp::from_millis(1409)),
-            credentials: names.iter().map(|name| CredentialName::new(name).unwrap()).collect(),
-            snoozed_until: None,
-            resolved_at: None,
-            withdrawn: false,
-        }
-    }
-
-    #[test]
-    fn show() {
-        let address = Address::new("johnappleseed@icloud.com").unwrap();
-        let local = |at: Timestamp| format!("{:02}:{:02}", at.as_millis() / 100, at.as_millis() % 100);
-        let creds: Vec<_> =
-            [("thunderbird", Some("Thunderbird")), ("msmtp", None), ("nas", Some("NAS")), ("vdir", None)]
-                .iter()
-                .map(|(n, a)| credential(n, *a, Health::Revoked))
-                .collect();
-        for names in [&["thunderbird"][..], &["thunderbird", "msmtp"], &["thunderbird", "msmtp", "nas", "vdir"]] {
-            for cause in [
-                IncidentCause::MainPasswordReset,
-                IncidentCause::SingleRevocation,
-                IncidentCause::ResetOrRevoked,
-                IncidentCause::NeverAccepted,
-                IncidentCause::ServiceRefused,
-                IncidentCause::CannotCheck,
-                IncidentCause::ProviderOutageSuspected,
-            ] {
-                for kind in [Kind::Opened, Kind::Resolved] {
-                    let mut i = incident(cause, names);
-                    if kind == Kind::Resolved {
-                        i.resolved_at = Some(Timestamp::from_millis(1530));
-                    }
-                    let m = message(kind, &address, &i, &creds, &local);
-                    println!("### {kind:?} {cause}\n{} [{}]\n{}\n", m.title, m.title.chars().count() - 26, m.body);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,5 @@
 //! The machine: clock, notifications, hook, service manager.
 
+pub mod desktop;
 pub mod hook;
 pub mod markup;
