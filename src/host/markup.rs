@@ -3,9 +3,9 @@
 //! Decides nothing about wording. What comes in may hold a server's or a program's words.
 
 /// Characters of a title.
-pub(crate) const TITLE_CHARS: usize = 120;
+pub const TITLE_CHARS: usize = 120;
 /// Characters of a body, before escaping.
-pub(crate) const BODY_CHARS: usize = 1000;
+pub const BODY_CHARS: usize = 1000;
 
 /// One line of at most [`TITLE_CHARS`] printable characters.
 #[must_use]
