@@ -4,6 +4,7 @@
 //! everything to be done goes out as an action.
 
 pub mod account;
+pub mod alert;
 mod consequence;
 pub mod credential;
 pub mod engine;

@@ -1,3 +1,6 @@
 //! The machine: clock, notifications, hook, service manager.
 
 pub mod clock;
+pub mod desktop;
+pub mod hook;
+pub mod markup;

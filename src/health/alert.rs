@@ -1,0 +1,469 @@
+//! The wording of every notification, on one page: what a person reads when a secret has died, and when it is over.
+//!
+//! Decides words and urgency. Never decides whether or when somebody is told, and holds no markup: escaping belongs to
+//! the channel (`host/markup.rs`). Times of day come from the caller, as the time zone is a thing of the machine.
+
+use super::{
+    credential::Health,
+    evidence::{Finding, Service},
+    incident::{Incident, IncidentCause},
+    name::{Address, CredentialName},
+    schedule::Timestamp,
+    view::CredentialStatus,
+};
+
+/// The way to a new password, as words for the screen.
+const PATH: &str = "account.apple.com → Sign-In and Security → App-Specific Passwords";
+/// The same for mail and hook, without anything that a mail program makes a link of: whoever forges such a message wants
+/// a click.
+const PATH_WITHOUT_HOST: &str = "your Apple Account → Sign-In and Security → App-Specific Passwords";
+/// Programs named at most; of more, two are named and the others counted.
+const NAMED: usize = 3;
+/// Characters of one program's name.
+const NAME_CHARS: usize = 32;
+/// Bytes of the two names that fit a title together.
+const TITLE_NAMES: usize = 24;
+/// Characters of the reason why a password could not be read.
+const REASON_CHARS: usize = 120;
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// One line that says what happened, to whom it happened last.
+    pub title: String,
+    /// Plain text, one sentence or two per line, at most six lines.
+    pub body: String,
+    /// The desktop shows it until the person acts.
+    pub critical: bool,
+}
+
+impl Message {
+    /// As demo, rehearsal and `notify-test` send it.
+    #[must_use]
+    pub fn test(mut self) -> Self {
+        self.title.insert_str(0, "Test: ");
+        self
+    }
+}
+
+/// The occasion of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Something happened to an account.
+    Opened,
+    /// Its cause reads otherwise now.
+    Changed,
+    /// It still stands.
+    Reminder,
+    /// It is over.
+    Resolved,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Opened, Self::Changed, Self::Reminder, Self::Resolved];
+
+    /// The name of the event for hooks and event streams.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Opened => "incident-opened",
+            Self::Changed => "incident-changed",
+            Self::Reminder => "incident-reminder",
+            Self::Resolved => "incident-resolved",
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Opened | Self::Resolved => "",
+            Self::Changed => "Update: ",
+            Self::Reminder => "Reminder: ",
+        }
+    }
+}
+
+/// The message for the desktop.
+///
+/// `credentials` are all of the account's, as they are now; affected ones that are missing there were removed. `local`
+/// writes a time as the person reads it, short.
+#[must_use]
+pub fn message(
+    kind: Kind,
+    account: &Address,
+    incident: &Incident,
+    credentials: &[CredentialStatus],
+    local: &dyn Fn(Timestamp) -> String,
+) -> Message {
+    Case::new(account, incident, credentials, local, PATH).message(kind)
+}
+
+/// The message for mail and hook: no link to Apple, and a last line by which a forged one can be told.
+#[must_use]
+pub fn letter(
+    kind: Kind,
+    account: &Address,
+    incident: &Incident,
+    credentials: &[CredentialStatus],
+    local: &dyn Fn(Timestamp) -> String,
+) -> Message {
+    let mut message = Case::new(account, incident, credentials, local, PATH_WITHOUT_HOST).message(kind);
+    message.body.push_str("\nkeypulse never asks for the main password.");
+    message
+}
+
+/// What `notify-test` sends, before it is marked as a test.
+#[must_use]
+pub fn sample() -> Message {
+    Message {
+        title: "keypulse can reach you here".to_owned(),
+        body: "This is how it tells you that an iCloud app password has died.\nNothing has happened.".to_owned(),
+        critical: false,
+    }
+}
+
+/// One incident with everything that its sentences need.
+struct Case<'a> {
+    account: &'a Address,
+    incident: &'a Incident,
+    credentials: &'a [CredentialStatus],
+    local: &'a dyn Fn(Timestamp) -> String,
+    path: &'static str,
+    /// The affected programs, named and counted.
+    who: String,
+    /// The same for a title.
+    who_short: String,
+    /// Affected credentials still configured.
+    present: Vec<&'a CredentialStatus>,
+}
+
+impl<'a> Case<'a> {
+    fn new(
+        account: &'a Address,
+        incident: &'a Incident,
+        credentials: &'a [CredentialStatus],
+        local: &'a dyn Fn(Timestamp) -> String,
+        path: &'static str,
+    ) -> Self {
+        let present = credentials.iter().filter(|one| incident.credentials.contains(&one.name)).collect();
+        let labels = labels(incident, credentials);
+        Self { account, incident, credentials, local, path, who: who(&labels), who_short: who_short(&labels), present }
+    }
+
+    fn message(&self, kind: Kind) -> Message {
+        let (what, lines) = match kind {
+            Kind::Opened | Kind::Changed | Kind::Reminder => self.trouble(),
+            Kind::Resolved => self.over(),
+        };
+        Message {
+            title: format!("{}{what}: {}", kind.prefix(), self.account),
+            body: lines.join("\n"),
+            critical: kind == Kind::Opened && self.incident.cause.is_critical(),
+        }
+    }
+
+    // ---- it happened, or still stands ----
+
+    fn trouble(&self) -> (String, Vec<String>) {
+        match self.incident.cause {
+            IncidentCause::MainPasswordReset => self.main_password_reset(),
+            IncidentCause::ResetOrRevoked => self.reset_or_revoked(),
+            IncidentCause::SingleRevocation => self.single_revocation(),
+            IncidentCause::NeverAccepted => self.never_accepted(),
+            IncidentCause::ServiceRefused => self.service_refused(),
+            IncidentCause::CannotCheck => self.cannot_check(),
+            IncidentCause::ProviderOutageSuspected => self.provider_outage_suspected(),
+        }
+    }
+
+    fn main_password_reset(&self) -> (String, Vec<String>) {
+        let all = self.present.len() == self.credentials.len();
+        let [get, add] = self.renew();
+        let title = if all { "All iCloud app passwords revoked" } else { "iCloud app passwords revoked" };
+        let lines = vec![
+            format!("Can no longer log in: {}.", self.who),
+            self.when(),
+            "Most likely the Apple Account password was changed or reset. Also fits: two-factor authentication turned \
+             off, account locked."
+                .to_owned(),
+            "If that was not you, act now: it may be somebody else's doing.".to_owned(),
+            get,
+            add,
+        ];
+        (title.to_owned(), lines)
+    }
+
+    fn reset_or_revoked(&self) -> (String, Vec<String>) {
+        let [get, add] = self.renew();
+        let lines = vec![
+            format!("Can no longer log in: {}.", self.who),
+            self.when(),
+            format!(
+                "Most likely the Apple Account password was changed, or {} revoked. Also fits: two-factor authentication \
+                 turned off, account locked.",
+                self.many("only this app password was", "only these app passwords were")
+            ),
+            "If that was not you, act now: it may be somebody else's doing.".to_owned(),
+            get,
+            add,
+        ];
+        (self.titled("app password revoked", "app passwords revoked"), lines)
+    }
+
+    fn single_revocation(&self) -> (String, Vec<String>) {
+        let [get, add] = self.renew();
+        let lines = vec![
+            format!("Can no longer log in: {}. Another app password of this account still works.", self.who),
+            self.when(),
+            "Most likely revoked by hand, or removed after a move to Apple's own sign-in. If not by you, look at your Apple \
+             Account: it may be somebody else's doing."
+                .to_owned(),
+            get,
+            add,
+            format!("Not used any more: keypulse remove {}", self.name()),
+        ];
+        (self.titled("app password revoked", "app passwords revoked"), lines)
+    }
+
+    fn never_accepted(&self) -> (String, Vec<String>) {
+        let [get, add] = self.renew();
+        let lines = vec![
+            format!("iCloud has refused {} since {}.", self.who, self.began()),
+            "Likely: a wrong user name, a typing error, the main password instead of an app-specific one, or revoked \
+             before keypulse first saw it."
+                .to_owned(),
+            "Check the user name first.".to_owned(),
+            get,
+            add,
+        ];
+        (self.titled("password not accepted", "passwords not accepted"), lines)
+    }
+
+    fn service_refused(&self) -> (String, Vec<String>) {
+        let local_part = self.account.local_part();
+        let (title, lines) = match self.refusing() {
+            Some(Service::Smtp) => (
+                "receiving works, sending fails",
+                [
+                    format!("Since {}, {}: IMAP accepts the password, SMTP refuses it.", self.began(), self.who),
+                    format!("Most likely the user name for sending: SMTP wants the whole address, {}.", self.account),
+                    "Set smtp_username in keypulse's configuration, and the same in the program.".to_owned(),
+                ],
+            ),
+            Some(Service::Imap) => (
+                "sending works, receiving fails",
+                [
+                    format!("Since {}, {}: SMTP accepts the password, IMAP refuses it.", self.began(), self.who),
+                    format!("Most likely the user name for receiving: IMAP wants the short one, {local_part}."),
+                    "Set imap_username in keypulse's configuration, and the same in the program.".to_owned(),
+                ],
+            ),
+            None => (
+                "mail works only in part",
+                [
+                    format!("Since {}, {}: one service accepts the password, one refuses it.", self.began(), self.who),
+                    format!("Most likely a user name: IMAP wants {local_part}, SMTP {}.", self.account),
+                    "Set imap_username or smtp_username in keypulse's configuration, and the same in the program."
+                        .to_owned(),
+                ],
+            ),
+        };
+        (format!("iCloud {title} ({})", self.who_short), lines.into())
+    }
+
+    fn cannot_check(&self) -> (String, Vec<String>) {
+        let unreadable = self.present.iter().find_map(|one| one.unreadable.as_deref());
+        let why = match unreadable {
+            Some(reason) => format!("Cannot be read since {}: {}.", self.began(), bounded(reason, REASON_CHARS)),
+            None => format!("No answer from iCloud since {}, though the network is there.", self.began()),
+        };
+        let names = match self.present.as_slice() {
+            [one] => format!(" {}", one.name),
+            _ => String::new(),
+        };
+        let lines = vec![
+            format!("Not known whether it still works: {}.", self.who),
+            why,
+            format!("What is wrong, in full: keypulse check{names}"),
+        ];
+        (self.titled("password cannot be checked", "passwords cannot be checked"), lines)
+    }
+
+    /// For the status only; never sent.
+    fn provider_outage_suspected(&self) -> (String, Vec<String>) {
+        let lines = vec![
+            format!("iCloud refuses {}, but other signs point to trouble at iCloud.", self.who),
+            "keypulse waits and asks again before it calls anything revoked. Nothing to do now.".to_owned(),
+        ];
+        ("iCloud may have an outage".to_owned(), lines)
+    }
+
+    // ---- it is over ----
+
+    fn over(&self) -> (String, Vec<String>) {
+        if self.present.is_empty() {
+            let lines = vec![format!("Removed from keypulse: {}.", self.who), "Nothing is left to do.".to_owned()];
+            return (format!("iCloud password no longer watched ({})", self.who_short), lines);
+        }
+        if self.incident.withdrawn {
+            let lines = vec![
+                format!("iCloud accepts the same {} again: {}.", self.many("password", "passwords"), self.who),
+                format!("{} So nothing was revoked: a false alarm, or trouble at iCloud.", self.span()),
+                "Nothing is left to do; a new password made meanwhile is good too.".to_owned(),
+            ];
+            return (
+                format!("False alarm: iCloud {} ({})", self.many("password works", "passwords work"), self.who_short),
+                lines,
+            );
+        }
+        match self.incident.cause {
+            IncidentCause::MainPasswordReset | IncidentCause::ResetOrRevoked | IncidentCause::SingleRevocation => {
+                (self.titled("works again", "works again"), vec![format!("Logs in again: {}.", self.who), self.span()])
+            }
+            IncidentCause::NeverAccepted => (
+                self.titled("password accepted now", "passwords accepted now"),
+                vec![format!("Logs in: {}.", self.who), self.span()],
+            ),
+            IncidentCause::ServiceRefused => (
+                format!("iCloud receives and sends again ({})", self.who_short),
+                vec!["Both services accept the password.".to_owned(), self.span()],
+            ),
+            IncidentCause::CannotCheck => (
+                self.titled("password checked again, works", "passwords checked again, work"),
+                vec![format!("Works: {}.", self.who), self.span()],
+            ),
+            IncidentCause::ProviderOutageSuspected => {
+                ("iCloud answers again".to_owned(), vec![format!("Logs in: {}.", self.who), self.span()])
+            }
+        }
+    }
+
+    // ---- parts of sentences ----
+
+    fn many<'t>(&self, one: &'t str, several: &'t str) -> &'t str {
+        if self.incident.credentials.len() == 1 { one } else { several }
+    }
+
+    fn titled(&self, one: &str, several: &str) -> String {
+        format!("iCloud {} ({})", self.many(one, several), self.who_short)
+    }
+
+    /// The first refusal, or failure to read.
+    fn began(&self) -> String {
+        (self.local)(self.incident.began_between.1)
+    }
+
+    fn when(&self) -> String {
+        let refused = self.began();
+        match self.incident.began_between.0.map(self.local) {
+            Some(accepted) if accepted == refused => format!("Stopped at {refused}."),
+            Some(accepted) => format!("Stopped between {accepted} and {refused}."),
+            None => format!("Refused since {refused}; when it last worked is not known."),
+        }
+    }
+
+    fn span(&self) -> String {
+        match self.incident.resolved_at.map(self.local) {
+            Some(resolved) => format!("It began at {} and was over at {resolved}.", self.began()),
+            None => format!("It began at {}.", self.began()),
+        }
+    }
+
+    /// Where a new password comes from, and where it goes.
+    fn renew(&self) -> [String; 2] {
+        [
+            format!("{}: {}.", self.many("New password", "New passwords"), self.path),
+            format!("{}: keypulse add {} --account {}", self.many("Then", "Then, for each"), self.name(), self.account),
+        ]
+    }
+
+    /// What a command takes.
+    fn name(&self) -> &str {
+        match self.present.as_slice() {
+            [one] => one.name.as_str(),
+            _ => "NAME",
+        }
+    }
+
+    /// The service that refuses the affected credentials, if it is the same one.
+    fn refusing(&self) -> Option<Service> {
+        let refused = |service: Service| {
+            let rejects = |one: &&CredentialStatus| {
+                one.services.iter().any(|asked| asked.service == service && asked.finding == Finding::Rejected)
+            };
+            self.present.iter().any(rejects)
+        };
+        match (refused(Service::Imap), refused(Service::Smtp)) {
+            (true, false) => Some(Service::Imap),
+            (false, true) => Some(Service::Smtp),
+            (true, true) | (false, false) => None,
+        }
+    }
+}
+
+/// Each affected program, and whether its death is presumed.
+fn labels(incident: &Incident, credentials: &[CredentialStatus]) -> Vec<(String, bool)> {
+    let label = |name: &CredentialName| match credentials.iter().find(|one| one.name == *name) {
+        Some(one) => (label(one, credentials), one.presumed && one.health == Health::Revoked),
+        None => (bounded(name.as_str(), NAME_CHARS), false),
+    };
+    incident.credentials.iter().map(label).collect()
+}
+
+/// 'Thunderbird', 'Thunderbird, mutt and NAS (presumed)', 'Thunderbird, msmtp and 3 more (2 presumed)'.
+fn who(labels: &[(String, bool)]) -> String {
+    let shown = if labels.len() <= NAMED { labels.len() } else { NAMED - 1 };
+    let (first, others) = labels.split_at(shown);
+    let mark = |(label, presumed): &(String, bool)| match presumed {
+        true => format!("{label} (presumed)"),
+        false => label.clone(),
+    };
+    let mut names: Vec<String> = first.iter().map(mark).collect();
+    if !others.is_empty() {
+        let presumed = others.iter().filter(|(_, presumed)| *presumed).count();
+        let mark = if presumed == 0 { String::new() } else { format!(" ({presumed} presumed)") };
+        names.push(format!("{} more{mark}", others.len()));
+    }
+    listed(&names)
+}
+
+/// 'Thunderbird', 'Thunderbird and mutt', 'Thunderbird and 4 more'.
+fn who_short(labels: &[(String, bool)]) -> String {
+    match labels {
+        [(first, _), second, rest @ ..] if !rest.is_empty() || first.len() + second.0.len() > TITLE_NAMES => {
+            format!("{first} and {} more", rest.len() + 1)
+        }
+        _ => listed(&labels.iter().map(|(label, _)| label.clone()).collect::<Vec<_>>()),
+    }
+}
+
+fn listed(names: &[String]) -> String {
+    match names.split_last() {
+        None => "nothing".to_owned(),
+        Some((only, [])) => only.clone(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// The program as people call it; with the credential's name where two are called the same.
+fn label(one: &CredentialStatus, credentials: &[CredentialStatus]) -> String {
+    match &one.app {
+        None => bounded(one.name.as_str(), NAME_CHARS),
+        Some(app) if credentials.iter().filter(|other| other.app.as_ref() == Some(app)).count() == 1 => {
+            bounded(app, NAME_CHARS)
+        }
+        Some(app) => format!("{} {}", bounded(app, NAME_CHARS), bounded(one.name.as_str(), NAME_CHARS)),
+    }
+}
+
+fn bounded(text: &str, chars: usize) -> String {
+    if text.chars().count() <= chars {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(chars.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The desktop channel: one notification per incident, replaced in place, withdrawn when it is over.
+//!
+//! A task of its own talks to the notification service, so that a missing, slow or dying one never holds the daemon.
+//! It retries nothing by itself: it says what became of each order and when a service appeared, and the daemon, which
+//! remembers on disk what is still to be told, orders again. Never words a message and never decides when one is due.
+
+#[cfg(target_os = "linux")]
+mod browser;
+#[cfg(target_os = "linux")]
+mod bus;
+#[cfg(target_os = "linux")]
+mod keeper;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "macos")]
+mod macos;
+
+#[cfg(target_os = "linux")]
+use linux as platform;
+#[cfg(target_os = "macos")]
+use macos as platform;
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use tokio::sync::mpsc;
+
+use crate::health::alert::Message;
+
+/// How long a notification service may take for an answer.
+const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// The key of the action that opens Apple's page in the browser.
+pub const OPEN_ACCOUNT: &str = "open-account";
+
+/// One incident's notification as it shall stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whose notification it is: there is at most one of each.
+    pub incident: u64,
+    /// The words.
+    pub message: Message,
+    /// Without a sound: put back, not news.
+    pub silent: bool,
+    /// Where it stood when an earlier run of keypulse last showed it.
+    pub replaces: Option<ShownAs>,
+}
+
+/// Which notification on which service: enough to replace it after a restart of keypulse, and never somebody else's.
+///
+/// As text, for the store: `BUS OWNER ID`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownAs {
+    /// The service's number for it.
+    pub id: u32,
+    /// The unique name of the service on the bus. The bus never gives one twice.
+    pub owner: String,
+    /// The GUID of the bus. A new session has a new one.
+    pub bus: String,
+}
+
+impl fmt::Display for ShownAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.bus, self.owner, self.id)
+    }
+}
+
+impl FromStr for ShownAs {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "not of the form BUS OWNER ID";
+        let mut words = text.split(' ');
+        let (Some(bus), Some(owner), Some(id), None) = (words.next(), words.next(), words.next(), words.next()) else {
+            return Err(wrong);
+        };
+        let id = id.parse().map_err(|_| wrong)?;
+        Ok(Self { id, owner: owner.to_owned(), bus: bus.to_owned() })
+    }
+}
+
+/// What became of orders, and what happens on the desktop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DesktopEvent {
+    /// The incident's notification stands.
+    Shown {
+        /// Which.
+        incident: u64,
+        /// Where: to be stored.
+        shown_as: ShownAs,
+    },
+    /// It could not be shown. It may still come, where a service was only slow: then `Shown` follows.
+    Failed {
+        /// Which.
+        incident: u64,
+        /// Why, as a phrase that fits after "failed to show the notification: ".
+        reason: String,
+    },
+    /// A notification service is there, or the session's bus is (which may start one): time to order again what failed.
+    Appeared,
+    /// The notification service, or the bus with it, is gone. `Lost` follows for each notification that stood there.
+    Vanished,
+    /// The person closed it: it is not put back.
+    ClosedByPerson {
+        /// Which.
+        incident: u64,
+    },
+    /// It went away with its service.
+    Lost {
+        /// Which.
+        incident: u64,
+    },
+    /// The person chose an action. [`OPEN_ACCOUNT`] has been carried out already.
+    Action {
+        /// Which.
+        incident: u64,
+        /// The action's key.
+        key: String,
+    },
+}
+
+/// An order to the task.
+enum Command {
+    Show(Notice),
+    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "nothing can be closed there"))]
+    Withdraw {
+        incident: u64,
+        shown: Option<ShownAs>,
+    },
+    Note(Message),
+}
+
+/// The desktop channel. Cheap to clone; the task ends, and with it what GNOME shows for it, when the last one is dropped.
+#[derive(Clone)]
+pub struct Desktop {
+    commands: mpsc::UnboundedSender<Command>,
+    test: bool,
+}
+
+impl Desktop {
+    /// Starts the task on the current runtime. With `test`, each title begins with "Test: ".
+    pub fn start(test: bool) -> (Self, mpsc::Receiver<DesktopEvent>) {
+        let (commands, orders) = mpsc::unbounded_channel();
+        let (events, happened) = mpsc::channel(64);
+        tokio::spawn(platform::run(orders, events));
+        (Self { commands, test }, happened)
+    }
+
+    /// Shows the notice, or replaces what stands for its incident. Ends in `Shown` or `Failed`.
+    pub fn show(&self, mut notice: Notice) {
+        notice.message = self.marked(notice.message);
+        self.send(Command::Show(notice));
+    }
+
+    /// Closes the incident's notification, and makes sure that a slow service will not show it late. `shown` is where an
+    /// earlier run of keypulse left it.
+    pub fn withdraw(&self, incident: u64, shown: Option<ShownAs>) {
+        self.send(Command::Withdraw { incident, shown });
+    }
+
+    /// Shows something that need not stay: "works again". Where it cannot be shown it is dropped.
+    pub fn note(&self, message: Message) {
+        self.send(Command::Note(self.marked(message)));
+    }
+
+    fn marked(&self, message: Message) -> Message {
+        if self.test { message.test() } else { message }
+    }
+
+    fn send(&self, command: Command) {
+        // The task ends before us only where the runtime does.
+        let _ = self.commands.send(command);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[cfg(test)]
+mod tests;
