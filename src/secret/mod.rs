@@ -1,8 +1,10 @@
 //! Where passwords come from, and the one type that holds them.
 
+mod digest;
 mod password;
 
-pub use password::{AppPassword, DigestKey, Malformed};
+pub use digest::DigestKey;
+pub use password::{AppPassword, Malformed};
 
 use std::{collections::BTreeMap, path::PathBuf};
 
