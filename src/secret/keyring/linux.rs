@@ -11,7 +11,7 @@ use keyring_core::CredentialStore;
 use tokio::time::timeout;
 use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, Proxy, fdo, proxy::CacheProperties};
 
-use super::{Asked, Item, Limits, Unavailable, locked, no_answer, nothing_there, several};
+use super::{Asked, Item, Limits, Ready, Unavailable, locked, no_answer, several};
 
 const NAME: &str = "org.freedesktop.secrets";
 const ROOT: &str = "/org/freedesktop/secrets";
@@ -47,35 +47,40 @@ pub(super) const fn no_dialogs(_: Asked) -> Quiet {
 /// See [`no_dialogs`].
 pub(super) struct Quiet;
 
-/// Succeeds when the keyring crate can do its work without a dialog. For a person, a locked keyring is unlocked first.
+/// Whether the keyring crate can do its work without a dialog. For a person, a locked keyring is unlocked first.
 ///
 /// Between this answer and the crate's own search lie a few milliseconds; a keyring locked in just that moment would still
 /// ask. The crates offer no search that does not unlock.
-pub(super) async fn make_ready(item: &Item, purpose: For, asked: Asked, limits: &Limits) -> Result<(), Unavailable> {
+pub(super) async fn make_ready(item: &Item, purpose: For, asked: Asked, limits: &Limits) -> Result<Ready, Unavailable> {
     let bounded = |limit: Duration| move |_| no_answer(limit);
     let looking = async {
         let service = Service::connect().await?;
-        let closed = service.closed(item, purpose).await?;
-        Ok((service, closed))
+        let seen = service.look(item, purpose).await?;
+        Ok((service, seen))
     };
-    let (service, closed) = timeout(limits.keyring, looking).await.map_err(bounded(limits.keyring))??;
-    if closed.is_empty() {
-        return Ok(());
-    }
-    match asked {
-        Asked::Background => Err(locked()),
-        Asked::ByPerson => {
-            service.unlock(&closed, limits).await?;
-            // Once open, it may show more than it did.
-            let still_closed = timeout(limits.keyring, service.closed(item, purpose)).await;
-            if still_closed.map_err(bounded(limits.keyring))??.is_empty() { Ok(()) } else { Err(locked()) }
-        }
+    let (service, seen) = timeout(limits.keyring, looking).await.map_err(bounded(limits.keyring))??;
+    let closed = match (seen, asked) {
+        (Seen::Ready(ready), _) => return Ok(ready),
+        (Seen::Closed(_), Asked::Background) => return Err(locked()),
+        (Seen::Closed(closed), Asked::ByPerson) => closed,
+    };
+    service.unlock(&closed, limits).await?;
+    // Once open, it may show more than it did.
+    match timeout(limits.keyring, service.look(item, purpose)).await.map_err(bounded(limits.keyring))?? {
+        Seen::Ready(ready) => Ok(ready),
+        Seen::Closed(_) => Err(locked()),
     }
 }
 
 /// A failure of the crate's own connection.
 pub(super) fn explain_failure(error: &(dyn std::error::Error + 'static)) -> Unavailable {
     Unavailable::new(format!("the keyring failed: {error}"))
+}
+
+enum Seen {
+    Ready(Ready),
+    /// These must be unlocked first.
+    Closed(Vec<OwnedObjectPath>),
 }
 
 struct Service {
@@ -87,21 +92,25 @@ impl Service {
         Ok(Self { bus: Connection::session().await.map_err(|error| explain(&error))? })
     }
 
-    /// What must be unlocked before the crate may be let at it. Asks nothing that could open a dialog.
-    async fn closed(&self, item: &Item, purpose: For) -> Result<Vec<OwnedObjectPath>, Unavailable> {
-        self.look(item, purpose).await.unwrap_or_else(|error| Err(explain(&error)))
+    /// Asks nothing that could open a dialog.
+    async fn look(&self, item: &Item, purpose: For) -> Result<Seen, Unavailable> {
+        self.try_look(item, purpose).await.unwrap_or_else(|error| Err(explain(&error)))
     }
 
-    async fn look(&self, item: &Item, purpose: For) -> zbus::Result<Result<Vec<OwnedObjectPath>, Unavailable>> {
+    async fn try_look(&self, item: &Item, purpose: For) -> zbus::Result<Result<Seen, Unavailable>> {
         let service = self.at(ROOT, SERVICE).await?;
-        // KeePassXC can be set to ask already at a search while all of its databases are locked.
+        // KeePassXC does not know what is in a locked database, and can be set to ask already at a search while all are
+        // locked. GNOME's keyring knows, and always has an open collection: that of the session.
         let collections: Vec<OwnedObjectPath> = service.get_property("Collections").await?;
-        let mut any_open = collections.is_empty();
-        for collection in &collections {
-            any_open = any_open || !self.is_locked(collection).await?;
+        let total = collections.len();
+        let mut closed_collections = Vec::new();
+        for collection in collections {
+            if self.is_locked(&collection).await? {
+                closed_collections.push(collection);
+            }
         }
-        if !any_open {
-            return Ok(Ok(collections));
+        if total > 0 && closed_collections.len() == total {
+            return Ok(Ok(Seen::Closed(closed_collections)));
         }
         let (open, mut closed): (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
             service.call("SearchItems", &(item.attributes(),)).await?;
@@ -110,7 +119,10 @@ impl Service {
             return Ok(Err(several()));
         }
         match purpose {
-            For::Reading if matches == 0 => return Ok(Err(nothing_there())),
+            For::Reading if matches == 0 => {
+                let part_is_locked = !closed_collections.is_empty();
+                return Ok(Ok(Seen::Ready(Ready::NothingThere { part_is_locked })));
+            }
             For::Writing if matches == 0 => {
                 let default: OwnedObjectPath = service.call("ReadAlias", &("default",)).await?;
                 if default.as_str() == "/" {
@@ -123,7 +135,7 @@ impl Service {
             }
             For::Reading | For::Writing => {}
         }
-        Ok(Ok(closed))
+        Ok(Ok(if closed.is_empty() { Seen::Ready(Ready::Yes) } else { Seen::Closed(closed) }))
     }
 
     /// Lets the keyring ask the person, and takes the question back when nobody answers.

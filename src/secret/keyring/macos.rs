@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyring_core::{CredentialStore, Error};
 use security_framework::os::macos::keychain::{KeychainUserInteractionLock, SecKeychain};
 
-use super::{Asked, Item, Limits, Unavailable, locked};
+use super::{Asked, Item, Limits, Ready, Unavailable, locked};
 
 /// What the keyring is made ready for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +40,9 @@ pub(super) fn no_dialogs(asked: Asked) -> Option<KeychainUserInteractionLock> {
 
 /// Succeeds for every item that the Keychain can hold.
 #[expect(clippy::unused_async, reason = "the Secret Service has to be asked here")]
-pub(super) async fn make_ready(item: &Item, _: For, _: Asked, _: &Limits) -> Result<(), Unavailable> {
+pub(super) async fn make_ready(item: &Item, _: For, _: Asked, _: &Limits) -> Result<Ready, Unavailable> {
     match item {
-        Item::Named { .. } => Ok(()),
+        Item::Named { .. } => Ok(Ready::Yes),
         Item::With(_) => {
             Err(Unavailable::new("secret.keyring.attributes works on Linux only; name the service and the user name"))
         }

@@ -73,10 +73,18 @@ pub(super) struct Keyring {
 
 impl Keyring {
     pub(super) async fn get(&self, item: Item, asked: Asked, limits: &Limits) -> Result<Secret, Unavailable> {
-        platform::make_ready(&item, platform::For::Reading, asked, limits).await?;
+        match platform::make_ready(&item, platform::For::Reading, asked, limits).await? {
+            Ready::Yes => {}
+            Ready::NothingThere { part_is_locked: false } => return Err(nothing_there()),
+            Ready::NothingThere { part_is_locked: true } => {
+                return Err(Unavailable::new(
+                    "the keyring has no such item in what is unlocked, and a part of it is locked",
+                ));
+            }
+        }
         match self.run(Work::Get(item), asked, limits.keyring).await? {
             Done::Secret(secret) => Ok(secret),
-            Done::Nothing => Err(nothing_there()),
+            Done::Nothing | Done::NoEntry => Err(nothing_there()),
         }
     }
 
@@ -95,13 +103,12 @@ impl Keyring {
 
     /// `false` where there was none.
     pub(super) async fn delete(&self, item: Item, limits: &Limits) -> Result<bool, Unavailable> {
-        if let Err(problem) = platform::make_ready(&item, platform::For::Reading, Asked::ByPerson, limits).await {
-            return if problem == nothing_there() { Ok(false) } else { Err(problem) };
-        }
-        match self.run(Work::Delete(item), Asked::ByPerson, limits.dialog).await {
-            Ok(_) => Ok(true),
-            Err(problem) if problem == nothing_there() => Ok(false),
-            Err(problem) => Err(problem),
+        match platform::make_ready(&item, platform::For::Reading, Asked::ByPerson, limits).await? {
+            Ready::NothingThere { .. } => Ok(false),
+            Ready::Yes => match self.run(Work::Delete(item), Asked::ByPerson, limits.dialog).await? {
+                Done::Nothing => Ok(true),
+                Done::NoEntry | Done::Secret(_) => Ok(false),
+            },
         }
     }
 
@@ -112,6 +119,7 @@ impl Keyring {
         self.hand_over(Job { work, asked, deadline, reply })?;
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(Error::NoEntry))) => Ok(Done::NoEntry),
             Ok(Ok(Err(error))) => Err(explain(&error)),
             Ok(Err(_)) => Err(Unavailable::new("the keyring's thread ended unexpectedly")),
             Err(_) => Err(no_answer(limit)),
@@ -130,12 +138,24 @@ impl Keyring {
         let (sender, jobs) = mpsc::channel();
         thread::Builder::new()
             .name("keyring".to_owned())
-            .spawn(move || serve(&jobs))
+            .spawn(move || serve(&jobs, platform::open))
             .map_err(|error| Unavailable::new(format!("no thread could be started for the keyring: {error}")))?;
         let sent = sender.send(job).map_err(|_| Unavailable::new("the keyring's thread ended unexpectedly"));
         *thread = Some(sender);
         sent
     }
+}
+
+/// What a look at the keyring found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ready {
+    /// The crate can do its work without a dialog.
+    Yes,
+    /// No item matches, so there is no work.
+    NothingThere {
+        /// It may still be in what is locked.
+        part_is_locked: bool,
+    },
 }
 
 /// What the thread is asked to do.
@@ -148,6 +168,8 @@ enum Work {
 enum Done {
     Secret(Secret),
     Nothing,
+    /// There was no item to do it with.
+    NoEntry,
 }
 
 struct Job {
@@ -159,7 +181,7 @@ struct Job {
 }
 
 /// The thread. It is never joined: a keyring that hangs must not keep the process from ending.
-fn serve(jobs: &mpsc::Receiver<Job>) {
+fn serve(jobs: &mpsc::Receiver<Job>, open: impl Fn() -> keyring_core::Result<Arc<CredentialStore>>) {
     let mut store = None;
     loop {
         let job = match jobs.recv_timeout(IDLE) {
@@ -179,7 +201,7 @@ fn serve(jobs: &mpsc::Receiver<Job>) {
         }
         let done = {
             let _quiet = platform::no_dialogs(job.asked);
-            attempt(&mut store, &job.work)
+            attempt(&mut store, &open, &job.work)
         };
         let _ = job.reply.send(done);
     }
@@ -187,17 +209,18 @@ fn serve(jobs: &mpsc::Receiver<Job>) {
 
 /// Does the work, once more with a new connection where the old one is stale: after the service was restarted, every call
 /// on the old session fails (`facts/crates.md`, P12 and P13).
-fn attempt(store: &mut Option<Arc<CredentialStore>>, work: &Work) -> keyring_core::Result<Done> {
-    if let Some(open) = store {
-        match perform(open, work) {
+fn attempt(
+    store: &mut Option<Arc<CredentialStore>>,
+    open: impl Fn() -> keyring_core::Result<Arc<CredentialStore>>,
+    work: &Work,
+) -> keyring_core::Result<Done> {
+    if let Some(held) = store {
+        match perform(held, work) {
             Err(Error::PlatformFailure(_)) => *store = None,
             other => return other,
         }
     }
-    let open = platform::open()?;
-    let done = perform(&open, work);
-    *store = Some(open);
-    done
+    perform(store.insert(open()?), work)
 }
 
 fn perform(store: &Arc<CredentialStore>, work: &Work) -> keyring_core::Result<Done> {
