@@ -1,3 +1,5 @@
 //! The binary. Everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    keypulse::cli::main()
+}

@@ -12,6 +12,7 @@ use crate::health::{
     credential::{Health, Transition},
     incident::{Incident, IncidentCause},
     name::{Address, CredentialName},
+    outbox::Tidings,
     view::AccountStatus,
 };
 
@@ -88,6 +89,17 @@ impl IncidentEvent {
             Self::Changed => "incident-changed",
             Self::Reminder => "incident-reminder",
             Self::Resolved => "incident-resolved",
+        }
+    }
+}
+
+impl From<Tidings> for IncidentEvent {
+    fn from(tidings: Tidings) -> Self {
+        match tidings {
+            Tidings::Opened | Tidings::PutBack => Self::Opened,
+            Tidings::Changed => Self::Changed,
+            Tidings::Reminder => Self::Reminder,
+            Tidings::Resolved => Self::Resolved,
         }
     }
 }

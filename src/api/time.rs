@@ -74,6 +74,20 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+/// A time of day as people here read it: "14:02" today, "21 Nov 14:02" this year, "2025-11-21 14:02" otherwise.
+#[must_use]
+pub fn local(at: Time, now: Time, zone: &jiff::tz::TimeZone) -> String {
+    let [at, now] = [at, now].map(|time| jiff::Timestamp::from(time).to_zoned(zone.clone()));
+    let form = if at.date() == now.date() {
+        "%H:%M"
+    } else if at.year() == now.year() {
+        "%-d %b %H:%M"
+    } else {
+        "%Y-%m-%d %H:%M"
+    };
+    at.strftime(form).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +110,15 @@ mod tests {
         check_time(i64::MIN, -1, "0000-01-01T00:00:00Z");
         assert!("yesterday".parse::<Time>().is_err());
         assert_eq!("2026-11-22T21:00:00.9+01:00".parse::<Time>().unwrap().to_string(), "2026-11-22T20:00:00Z");
+    }
+
+    #[test]
+    fn times_of_day_carry_a_date_only_where_needed() {
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(1));
+        let now: Time = "2026-11-22T23:30:00Z".parse().unwrap();
+        let shown = |text: &str| local(text.parse().unwrap(), now, &zone);
+        assert_eq!(shown("2026-11-22T23:05:00Z"), "00:05", "the same day there, another one in UTC");
+        assert_eq!(shown("2026-11-22T20:00:00Z"), "22 Nov 21:00");
+        assert_eq!(shown("2025-01-05T08:00:00Z"), "2025-01-05 09:00");
     }
 }

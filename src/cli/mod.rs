@@ -1,6 +1,181 @@
-//! The command line.
+//! The command line: what can be asked for, and the exit codes.
+//!
+//! One file per group of commands. This page holds the grammar; `context.rs` what every command needs; `exit.rs` how a command
+//! ends.
 
+pub mod add;
 pub mod advice;
 pub mod config;
+mod context;
+mod demo;
+mod exit;
+mod notify_test;
+mod run;
+mod status;
 pub mod style;
 pub mod table;
+
+pub use exit::Exit;
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::health::name::{Address, CredentialName};
+
+/// Watches the Apple app-specific passwords that your programs use for iCloud Mail, and tells you when one has been revoked.
+#[derive(Debug, Parser)]
+#[command(name = "keypulse", version, after_help = AFTER, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const AFTER: &str = "Without a command: `keypulse status`.
+
+Exit codes of status and check: 0 all ok, 1 something in warning, 2 something critical, 3 cannot tell.
+Everywhere: 64 wrong usage or unknown name, 78 wrong configuration, 70 internal error, 1 other failures.";
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Use this configuration file [env: KEYPULSE_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Use the daemon on this socket [env: KEYPULSE_SOCKET]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub socket: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show how each password is (the daemon's view, or the stored one where none runs)
+    Status(StatusArgs),
+    /// Log in with each password now (through the daemon, or by itself where none runs)
+    Check(CheckArgs),
+    /// Say by exit code whether programs may go on using a password
+    ///
+    /// Silent. 1 only while the password is revoked or rejected, else 0, so that `keypulse ok mbsync && mbsync -a` stops
+    /// knocking with a dead password and is in nobody's way otherwise.
+    Ok(OkArgs),
+    /// Take a password, try it on both servers, store it and watch it; also to replace one that died
+    Add(add::AddArgs),
+    /// Stop watching a password; also removes it from the keyring where keypulse put it
+    Remove(add::RemoveArgs),
+    /// Run the daemon in the foreground
+    Run,
+    /// Send a test message and say who took it
+    NotifyTest(notify_test::NotifyTestArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show what keypulse does, on a simulated iCloud: a main password reset, the notification, the repair
+    Demo(demo::DemoArgs),
+}
+
+/// `keypulse status`.
+#[derive(Debug, Default, Args)]
+pub struct StatusArgs {
+    /// Only these credentials
+    #[arg(value_name = "NAME", value_parser = name)]
+    pub names: Vec<CredentialName>,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t, conflicts_with = "json")]
+    pub format: Format,
+    /// The same as --format json
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How `status` shows things.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// The status document.
+    Json,
+}
+
+/// `keypulse check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Only these credentials; a password known to be dead is tried only if it is named
+    #[arg(value_name = "NAME", value_parser = name)]
+    pub names: Vec<CredentialName>,
+    /// Print the status document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `keypulse ok`.
+#[derive(Debug, Args)]
+pub struct OkArgs {
+    /// Which credential
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// 0 only while it is healthy or degraded; 64 for an unknown name, 78 for a wrong configuration
+    #[arg(long)]
+    pub strict: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read the configuration and say what is wrong with it
+    Check(JsonArgs),
+    /// Say where the configuration is
+    Path(JsonArgs),
+    /// Print the configuration in effect, with all defaults
+    Show(JsonArgs),
+}
+
+#[derive(Debug, Args)]
+struct JsonArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A credential's name on the command line.
+pub(crate) fn name(text: &str) -> Result<CredentialName, String> {
+    CredentialName::new(text).map_err(ToOwned::to_owned)
+}
+
+/// An address on the command line.
+pub(crate) fn address(text: &str) -> Result<Address, String> {
+    Address::new(text).map_err(ToOwned::to_owned)
+}
+
+/// Runs the program with the arguments of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    exit::finish(dispatch(std::env::args_os()))
+}
+
+fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
+    let cli = Cli::try_parse_from(arguments).map_err(Exit::Usage)?;
+    let context = context::Context::new(&cli.global);
+    match cli.command.unwrap_or_else(|| Command::Status(StatusArgs::default())) {
+        Command::Status(arguments) => status::status(&context, &arguments),
+        Command::Check(arguments) => status::check(&context, &arguments),
+        Command::Ok(arguments) => status::ok(&context, &arguments),
+        Command::Add(arguments) => add::add(&context, &arguments),
+        Command::Remove(arguments) => add::remove(&context, &arguments),
+        Command::Run => run::run(&context),
+        Command::NotifyTest(arguments) => notify_test::notify_test(&context, &arguments),
+        Command::Config(command) => {
+            let path = context.config_file()?;
+            let (answer, json) = match command {
+                ConfigCommand::Check(JsonArgs { json }) => (config::check(&path)?, json),
+                ConfigCommand::Path(JsonArgs { json }) => (config::path(&path), json),
+                ConfigCommand::Show(JsonArgs { json }) => (config::show(&path)?, json),
+            };
+            let text = if json { format!("{:#}\n", answer.json) } else { answer.text };
+            context.print(&text)?;
+            Ok(0)
+        }
+        Command::Demo(arguments) => demo::demo(&arguments),
+    }
+}

@@ -3,7 +3,6 @@
 //! Pure: knows neither the terminal nor the clock nor the time zone; the caller says them.
 
 use anstyle::{AnsiColor, Style};
-use jiff::tz::TimeZone;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::api::Time;
@@ -147,20 +146,6 @@ fn amount(seconds: i64) -> String {
     }
 }
 
-/// A time of day as people here read it: "14:02" today, "21 Nov 14:02" this year, "2025-11-21 14:02" otherwise.
-#[must_use]
-pub fn local(at: Time, now: Time, zone: &TimeZone) -> String {
-    let [at, now] = [at, now].map(|time| jiff::Timestamp::from(time).to_zoned(zone.clone()));
-    let form = if at.date() == now.date() {
-        "%H:%M"
-    } else if at.year() == now.year() {
-        "%-d %b %H:%M"
-    } else {
-        "%Y-%m-%d %H:%M"
-    };
-    at.strftime(form).to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,15 +217,5 @@ mod tests {
         assert_eq!(shortened("thunderbird", 11), "thunderbird");
         assert_eq!(shortened("thunderbird", 10), "thunderbi…");
         assert_eq!(shortened("thunderbird", 0), "");
-    }
-
-    #[test]
-    fn times_of_day_carry_a_date_only_where_needed() {
-        let zone = TimeZone::fixed(jiff::tz::offset(1));
-        let now: Time = "2026-11-22T23:30:00Z".parse().unwrap();
-        let shown = |text: &str| local(text.parse().unwrap(), now, &zone);
-        assert_eq!(shown("2026-11-22T23:05:00Z"), "00:05", "the same day there, another one in UTC");
-        assert_eq!(shown("2026-11-22T20:00:00Z"), "22 Nov 21:00");
-        assert_eq!(shown("2025-01-05T08:00:00Z"), "2025-01-05 09:00");
     }
 }

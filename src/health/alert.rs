@@ -8,6 +8,7 @@ use super::{
     evidence::{Finding, Service},
     incident::{Incident, IncidentCause},
     name::{Address, CredentialName},
+    outbox::Tidings,
     schedule::Timestamp,
     view::CredentialStatus,
 };
@@ -46,40 +47,11 @@ impl Message {
     }
 }
 
-/// The occasion of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    /// Something happened to an account.
-    Opened,
-    /// Its cause reads otherwise now.
-    Changed,
-    /// It still stands.
-    Reminder,
-    /// It is over.
-    Resolved,
-}
-
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Opened, Self::Changed, Self::Reminder, Self::Resolved];
-
-    /// The name of the event for hooks and event streams.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Opened => "incident-opened",
-            Self::Changed => "incident-changed",
-            Self::Reminder => "incident-reminder",
-            Self::Resolved => "incident-resolved",
-        }
-    }
-
-    const fn prefix(self) -> &'static str {
-        match self {
-            Self::Opened | Self::Resolved => "",
-            Self::Changed => "Update: ",
-            Self::Reminder => "Reminder: ",
-        }
+const fn prefix(tidings: Tidings) -> &'static str {
+    match tidings {
+        Tidings::Opened | Tidings::Resolved | Tidings::PutBack => "",
+        Tidings::Changed => "Update: ",
+        Tidings::Reminder => "Reminder: ",
     }
 }
 
@@ -89,25 +61,25 @@ impl Kind {
 /// writes a time as the person reads it, short.
 #[must_use]
 pub fn message(
-    kind: Kind,
+    tidings: Tidings,
     account: &Address,
     incident: &Incident,
     credentials: &[CredentialStatus],
     local: &dyn Fn(Timestamp) -> String,
 ) -> Message {
-    Case::new(account, incident, credentials, local, PATH).message(kind)
+    Case::new(account, incident, credentials, local, PATH).message(tidings)
 }
 
 /// The message for mail and hook: no link to Apple, and a last line by which a forged one can be told.
 #[must_use]
 pub fn letter(
-    kind: Kind,
+    tidings: Tidings,
     account: &Address,
     incident: &Incident,
     credentials: &[CredentialStatus],
     local: &dyn Fn(Timestamp) -> String,
 ) -> Message {
-    let mut message = Case::new(account, incident, credentials, local, PATH_WITHOUT_HOST).message(kind);
+    let mut message = Case::new(account, incident, credentials, local, PATH_WITHOUT_HOST).message(tidings);
     message.body.push_str("\nkeypulse never asks for the main password.");
     message
 }
@@ -150,15 +122,15 @@ impl<'a> Case<'a> {
         Self { account, incident, credentials, local, path, who: who(&labels), who_short: who_short(&labels), present }
     }
 
-    fn message(&self, kind: Kind) -> Message {
-        let (what, lines) = match kind {
-            Kind::Opened | Kind::Changed | Kind::Reminder => self.trouble(),
-            Kind::Resolved => self.over(),
+    fn message(&self, tidings: Tidings) -> Message {
+        let (what, lines) = match tidings {
+            Tidings::Opened | Tidings::Changed | Tidings::Reminder | Tidings::PutBack => self.trouble(),
+            Tidings::Resolved => self.over(),
         };
         Message {
-            title: format!("{}{what}: {}", kind.prefix(), self.account),
+            title: format!("{}{what}: {}", prefix(tidings), self.account),
             body: lines.join("\n"),
-            critical: kind == Kind::Opened && self.incident.cause.is_critical(),
+            critical: tidings == Tidings::Opened && self.incident.cause.is_critical(),
         }
     }
 

@@ -52,19 +52,6 @@ pub enum Tidings {
     PutBack,
 }
 
-impl Tidings {
-    /// The event's name for hooks and streams.
-    #[must_use]
-    pub const fn event(self) -> &'static str {
-        match self {
-            Self::Opened | Self::PutBack => "incident-opened",
-            Self::Changed => "incident-changed",
-            Self::Reminder => "incident-reminder",
-            Self::Resolved => "incident-resolved",
-        }
-    }
-}
-
 /// One message on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {

@@ -5,7 +5,14 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::{health::schedule::Timestamp, store::Anchor};
+use jiff::tz::TimeZone;
+
+use crate::{
+    api::time::{self, Time},
+    config::QuietHours,
+    health::schedule::Timestamp,
+    store::Anchor,
+};
 
 /// The one clock of a process. Reads the machine's clocks; nothing else does.
 #[derive(Clone, Debug)]
@@ -77,6 +84,99 @@ fn boot_id() -> Option<String> {
     #[cfg(not(target_os = "linux"))]
     let id = None;
     id
+}
+
+/// A time of day as people here read it, in the machine's time zone.
+#[must_use]
+pub fn local(at: Timestamp, now: Timestamp, offset_ms: i64) -> String {
+    time::local(Time::new(at, offset_ms), Time::new(now, offset_ms), &TimeZone::system())
+}
+
+/// How long the quiet hours between two local times of day, in minutes after midnight, still last; `None` outside them.
+#[must_use]
+pub fn quiet_for(hours: QuietHours, now: Timestamp, offset_ms: i64) -> Option<Duration> {
+    const DAY: u64 = 24 * 60 * 60;
+    let now = jiff::Timestamp::from(Time::new(now, offset_ms)).to_zoned(TimeZone::system());
+    let minute = u16::try_from(i32::from(now.hour()) * 60 + i32::from(now.minute())).unwrap_or(0);
+    hours.contains(minute).then(|| {
+        let second = u64::from(minute) * 60 + u64::try_from(now.second()).unwrap_or(0);
+        Duration::from_secs((u64::from(hours.to) * 60 + DAY - second) % DAY)
+    })
+}
+
+/// Wakes the daemon at a point of boot time: also when the machine slept past it.
+#[derive(Debug)]
+pub struct Alarm {
+    due: Option<tokio::time::Instant>,
+    #[cfg(target_os = "linux")]
+    timer: Option<tokio::io::unix::AsyncFd<rustix::fd::OwnedFd>>,
+}
+
+impl Alarm {
+    /// An alarm that is not set. Needs the runtime.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            due: None,
+            #[cfg(target_os = "linux")]
+            timer: boottime_timer(),
+        }
+    }
+
+    /// Sets it to `wait` from now, or switches it off.
+    pub fn set(&mut self, wait: Option<Duration>) {
+        // A wait of nothing would switch a timer off; nobody notices a millisecond.
+        let wait = wait.map(|wait| wait.max(Duration::from_millis(1)));
+        #[cfg(target_os = "linux")]
+        if let Some(timer) = &self.timer {
+            use rustix::time::{Itimerspec, TimerfdTimerFlags, Timespec, timerfd_settime};
+            let nothing = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let value = wait.map_or(nothing, |wait| Timespec {
+                tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: i64::from(wait.subsec_nanos()),
+            });
+            let new = Itimerspec { it_interval: nothing, it_value: value };
+            if timerfd_settime(timer, TimerfdTimerFlags::empty(), &new).is_ok() {
+                self.due = None;
+                return;
+            }
+        }
+        self.due = wait.map(|wait| tokio::time::Instant::now() + wait);
+    }
+
+    /// Returns when it goes off; never if it is not set.
+    pub async fn wait(&self) {
+        if let Some(due) = self.due {
+            return tokio::time::sleep_until(due).await;
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(timer) = &self.timer
+            && let Ok(mut ready) = timer.readable().await
+        {
+            // Reading it takes the mark away that it went off; the number of times says nothing here.
+            let _ = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn boottime_timer() -> Option<tokio::io::unix::AsyncFd<rustix::fd::OwnedFd>> {
+    use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
+    let timer = timerfd_create(TimerfdClockId::Boottime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC).ok()?;
+    #[expect(
+        deprecated,
+        reason = "its unsoundness is about types that do not own their descriptor; this one does, and the \
+                                   successor is an unsafe function"
+    )]
+    tokio::io::unix::AsyncFd::new(timer).ok()
 }
 
 #[cfg(test)]

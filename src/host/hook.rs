@@ -16,7 +16,10 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-use crate::health::{alert::Kind, incident::IncidentCause, name::Address};
+use crate::{
+    api::IncidentEvent,
+    health::{incident::IncidentCause, name::Address},
+};
 
 /// How long a hook may run (`contract.md`: 30 s).
 const TIME_LIMIT: Duration = Duration::from_secs(30);
@@ -30,7 +33,7 @@ const STDERR_GRACE: Duration = Duration::from_millis(200);
 #[derive(Clone, Debug, PartialEq)]
 pub struct HookEvent {
     /// The occasion: `KEYPULSE_EVENT`.
-    pub event: Kind,
+    pub event: IncidentEvent,
     /// Whose: `KEYPULSE_ACCOUNT`.
     pub account: Address,
     /// Why: `KEYPULSE_CAUSE`.
@@ -64,6 +67,17 @@ pub enum HookError {
     },
     /// It ran for longer than 30 s; it and its children were killed.
     TimedOut(Duration),
+}
+
+impl HookError {
+    /// Whether the program ran, and so may have told somebody.
+    #[must_use]
+    pub const fn was_started(&self) -> bool {
+        match self {
+            Self::Empty | Self::Start { .. } => false,
+            Self::Wait(_) | Self::Status { .. } | Self::TimedOut(_) => true,
+        }
+    }
 }
 
 impl fmt::Display for HookError {
@@ -206,7 +220,7 @@ mod tests {
 
     fn event() -> HookEvent {
         HookEvent {
-            event: Kind::Opened,
+            event: IncidentEvent::Opened,
             account: Address::new("johnappleseed@icloud.com").unwrap(),
             cause: IncidentCause::MainPasswordReset,
             payload: serde_json::json!({"schema": 1, "event": "incident-opened", "account": {"address": "a@b"}}),

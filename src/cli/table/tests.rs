@@ -4,11 +4,11 @@ use jiff::tz::TimeZone;
 
 use super::*;
 use crate::{
+    api::time::local,
     api::{
         DaemonInfo,
         sample::{self, NOW, account, credential, dead, healthy, in_minutes, minutes_ago, name, service},
     },
-    cli::style::local,
     health::{
         evidence::{Cause, Finding, Service},
         incident::IncidentCause,

@@ -91,7 +91,7 @@ impl Told {
         self
     }
 
-    fn message(&self, kind: Kind) -> Message {
+    fn message(&self, kind: Tidings) -> Message {
         message(kind, &address(), &self.incident, &self.credentials, &local)
     }
 }
@@ -107,7 +107,7 @@ fn check(message: &Message, expected: &str) {
 fn main_password_reset() {
     let all = told(IncidentCause::MainPasswordReset, &["thunderbird", "msmtp", "nas", "git"], &[]);
     check(
-        &all.message(Kind::Opened),
+        &all.message(Tidings::Opened),
         "All iCloud app passwords revoked: johnappleseed@icloud.com
          --
          Can no longer log in: Thunderbird, msmtp and 2 more.
@@ -119,11 +119,11 @@ fn main_password_reset() {
     );
     let some = told(IncidentCause::MainPasswordReset, &["thunderbird", "msmtp"], &["new"]);
     let title = |kind| some.message(kind).title;
-    assert_eq!(title(Kind::Opened), "iCloud app passwords revoked: johnappleseed@icloud.com");
-    assert_eq!(title(Kind::Changed), "Update: iCloud app passwords revoked: johnappleseed@icloud.com");
-    assert_eq!(title(Kind::Reminder), "Reminder: iCloud app passwords revoked: johnappleseed@icloud.com");
+    assert_eq!(title(Tidings::Opened), "iCloud app passwords revoked: johnappleseed@icloud.com");
+    assert_eq!(title(Tidings::Changed), "Update: iCloud app passwords revoked: johnappleseed@icloud.com");
+    assert_eq!(title(Tidings::Reminder), "Reminder: iCloud app passwords revoked: johnappleseed@icloud.com");
     check(
-        &all.over().message(Kind::Resolved),
+        &all.over().message(Tidings::Resolved),
         "iCloud works again (Thunderbird and 3 more): johnappleseed@icloud.com
          --
          Logs in again: Thunderbird, msmtp and 2 more.
@@ -134,7 +134,7 @@ fn main_password_reset() {
 #[test]
 fn reset_or_revoked() {
     check(
-        &told(IncidentCause::ResetOrRevoked, &["thunderbird"], &[]).message(Kind::Opened),
+        &told(IncidentCause::ResetOrRevoked, &["thunderbird"], &[]).message(Tidings::Opened),
         "iCloud app password revoked (Thunderbird): johnappleseed@icloud.com
          --
          Can no longer log in: Thunderbird.
@@ -145,7 +145,7 @@ fn reset_or_revoked() {
          Then: keypulse add thunderbird --account johnappleseed@icloud.com",
     );
     check(
-        &told(IncidentCause::ResetOrRevoked, &["thunderbird"], &[]).over().message(Kind::Resolved),
+        &told(IncidentCause::ResetOrRevoked, &["thunderbird"], &[]).over().message(Tidings::Resolved),
         "iCloud works again (Thunderbird): johnappleseed@icloud.com
          --
          Logs in again: Thunderbird.
@@ -156,7 +156,7 @@ fn reset_or_revoked() {
 #[test]
 fn single_revocation() {
     check(
-        &told(IncidentCause::SingleRevocation, &["msmtp"], &["thunderbird"]).message(Kind::Opened),
+        &told(IncidentCause::SingleRevocation, &["msmtp"], &["thunderbird"]).message(Tidings::Opened),
         "iCloud app password revoked (msmtp): johnappleseed@icloud.com
          --
          Can no longer log in: msmtp. Another app password of this account still works.
@@ -171,7 +171,7 @@ fn single_revocation() {
 #[test]
 fn never_accepted() {
     check(
-        &told(IncidentCause::NeverAccepted, &["thunderbird", "nas"], &[]).message(Kind::Opened),
+        &told(IncidentCause::NeverAccepted, &["thunderbird", "nas"], &[]).message(Tidings::Opened),
         "iCloud passwords not accepted (Thunderbird and Synology NAS): johnappleseed@icloud.com
          --
          iCloud has refused Thunderbird and Synology NAS since 14:09.
@@ -181,7 +181,7 @@ fn never_accepted() {
          Then, for each: keypulse add NAME --account johnappleseed@icloud.com",
     );
     check(
-        &told(IncidentCause::NeverAccepted, &["nas"], &[]).over().message(Kind::Resolved),
+        &told(IncidentCause::NeverAccepted, &["nas"], &[]).over().message(Tidings::Resolved),
         "iCloud password accepted now (Synology NAS): johnappleseed@icloud.com
          --
          Logs in: Synology NAS.
@@ -193,7 +193,7 @@ fn never_accepted() {
 fn service_refused() {
     let refused = |service| told(IncidentCause::ServiceRefused, &["thunderbird"], &[]).refused_by(service);
     check(
-        &refused(Service::Smtp).message(Kind::Opened),
+        &refused(Service::Smtp).message(Tidings::Opened),
         "iCloud receiving works, sending fails (Thunderbird): johnappleseed@icloud.com
          --
          Since 14:09, Thunderbird: IMAP accepts the password, SMTP refuses it.
@@ -201,7 +201,7 @@ fn service_refused() {
          Set smtp_username in keypulse's configuration, and the same in the program.",
     );
     check(
-        &refused(Service::Imap).message(Kind::Opened),
+        &refused(Service::Imap).message(Tidings::Opened),
         "iCloud sending works, receiving fails (Thunderbird): johnappleseed@icloud.com
          --
          Since 14:09, Thunderbird: SMTP accepts the password, IMAP refuses it.
@@ -209,7 +209,7 @@ fn service_refused() {
          Set imap_username in keypulse's configuration, and the same in the program.",
     );
     check(
-        &told(IncidentCause::ServiceRefused, &["thunderbird"], &[]).message(Kind::Opened),
+        &told(IncidentCause::ServiceRefused, &["thunderbird"], &[]).message(Tidings::Opened),
         "iCloud mail works only in part (Thunderbird): johnappleseed@icloud.com
          --
          Since 14:09, Thunderbird: one service accepts the password, one refuses it.
@@ -217,7 +217,7 @@ fn service_refused() {
          Set imap_username or smtp_username in keypulse's configuration, and the same in the program.",
     );
     check(
-        &refused(Service::Imap).over().message(Kind::Resolved),
+        &refused(Service::Imap).over().message(Tidings::Resolved),
         "iCloud receives and sends again (Thunderbird): johnappleseed@icloud.com
          --
          Both services accept the password.
@@ -230,7 +230,7 @@ fn cannot_check() {
     let mut locked = told(IncidentCause::CannotCheck, &["thunderbird"], &["msmtp"]);
     locked.credentials[0].unreadable = Some("the keyring is locked".to_owned());
     check(
-        &locked.message(Kind::Opened),
+        &locked.message(Tidings::Opened),
         "iCloud password cannot be checked (Thunderbird): johnappleseed@icloud.com
          --
          Not known whether it still works: Thunderbird.
@@ -238,7 +238,7 @@ fn cannot_check() {
          What is wrong, in full: keypulse check thunderbird",
     );
     check(
-        &told(IncidentCause::CannotCheck, &["thunderbird", "msmtp"], &[]).message(Kind::Reminder),
+        &told(IncidentCause::CannotCheck, &["thunderbird", "msmtp"], &[]).message(Tidings::Reminder),
         "Reminder: iCloud passwords cannot be checked (Thunderbird and msmtp): johnappleseed@icloud.com
          --
          Not known whether it still works: Thunderbird and msmtp.
@@ -246,7 +246,7 @@ fn cannot_check() {
          What is wrong, in full: keypulse check",
     );
     check(
-        &locked.over().message(Kind::Resolved),
+        &locked.over().message(Tidings::Resolved),
         "iCloud password checked again, works (Thunderbird): johnappleseed@icloud.com
          --
          Works: Thunderbird.
@@ -258,14 +258,14 @@ fn cannot_check() {
 fn a_suspected_outage_is_no_alarm() {
     let outage = told(IncidentCause::ProviderOutageSuspected, &["thunderbird"], &[]);
     check(
-        &outage.message(Kind::Opened),
+        &outage.message(Tidings::Opened),
         "iCloud may have an outage: johnappleseed@icloud.com
          --
          iCloud refuses Thunderbird, but other signs point to trouble at iCloud.
          keypulse waits and asks again before it calls anything revoked. Nothing to do now.",
     );
     check(
-        &outage.over().message(Kind::Resolved),
+        &outage.over().message(Tidings::Resolved),
         "iCloud answers again: johnappleseed@icloud.com
          --
          Logs in: Thunderbird.
@@ -276,7 +276,7 @@ fn a_suspected_outage_is_no_alarm() {
 #[test]
 fn a_false_alarm_says_so() {
     check(
-        &told(IncidentCause::MainPasswordReset, &["thunderbird", "msmtp"], &[]).withdrawn().message(Kind::Resolved),
+        &told(IncidentCause::MainPasswordReset, &["thunderbird", "msmtp"], &[]).withdrawn().message(Tidings::Resolved),
         "False alarm: iCloud passwords work (Thunderbird and msmtp): johnappleseed@icloud.com
          --
          iCloud accepts the same passwords again: Thunderbird and msmtp.
@@ -290,7 +290,7 @@ fn what_was_removed_is_not_said_to_work() {
     let mut removed = told(IncidentCause::ResetOrRevoked, &["nas"], &["msmtp"]).over();
     removed.credentials.remove(0);
     check(
-        &removed.message(Kind::Resolved),
+        &removed.message(Tidings::Resolved),
         "iCloud password no longer watched (nas): johnappleseed@icloud.com
          --
          Removed from keypulse: nas.
@@ -303,7 +303,7 @@ fn times_are_said_as_they_are_known() {
     let line = |began_between| {
         let mut told = told(IncidentCause::ResetOrRevoked, &["nas"], &[]);
         told.incident.began_between = began_between;
-        told.message(Kind::Opened).body.lines().nth(1).unwrap().to_owned()
+        told.message(Tidings::Opened).body.lines().nth(1).unwrap().to_owned()
     };
     assert_eq!(line((None, FIRST_REFUSED)), "Refused since 14:09; when it last worked is not known.");
     assert_eq!(line((Some(FIRST_REFUSED), FIRST_REFUSED)), "Stopped at 14:09.");
@@ -312,7 +312,7 @@ fn times_are_said_as_they_are_known() {
 #[test]
 fn programs_are_named_counted_and_marked() {
     let who = |told: Told| {
-        let body = told.message(Kind::Opened).body;
+        let body = told.message(Tidings::Opened).body;
         let line = body.lines().next().unwrap();
         line.strip_prefix("Can no longer log in: ").unwrap().to_owned()
     };
@@ -342,12 +342,12 @@ fn only_the_opening_of_what_was_lost_is_critical() {
         (IncidentCause::CannotCheck, false),
         (IncidentCause::ProviderOutageSuspected, false),
     ] {
-        for kind in Kind::ALL {
+        for kind in [Tidings::Opened, Tidings::Changed, Tidings::Reminder, Tidings::Resolved] {
             let message = told(cause, &["thunderbird", "msmtp"], &[]).message(kind);
-            assert_eq!(message.critical, critical && kind == Kind::Opened, "{cause} {}", kind.as_str());
+            assert_eq!(message.critical, critical && kind == Tidings::Opened, "{cause} {kind:?}");
             assert!(message.body.lines().count() <= 6, "{}", message.body);
             let words = message.title.strip_suffix(": johnappleseed@icloud.com").unwrap();
-            let words = words.strip_prefix(kind.prefix()).unwrap();
+            let words = words.strip_prefix(prefix(kind)).unwrap();
             assert!(words.chars().count() <= 60, "{words}");
         }
     }
@@ -356,11 +356,11 @@ fn only_the_opening_of_what_was_lost_is_critical() {
 #[test]
 fn letters_hold_no_link_and_say_what_keypulse_never_does() {
     let told = told(IncidentCause::MainPasswordReset, &["thunderbird", "msmtp"], &[]);
-    let letter = letter(Kind::Opened, &address(), &told.incident, &told.credentials, &local);
+    let letter = letter(Tidings::Opened, &address(), &told.incident, &told.credentials, &local);
     assert!(!letter.body.contains("apple.com") && !letter.body.contains("://"), "{}", letter.body);
     assert!(letter.body.contains("\nNew passwords: your Apple Account → Sign-In and Security →"), "{}", letter.body);
     assert!(letter.body.ends_with("\nkeypulse never asks for the main password."), "{}", letter.body);
-    assert_eq!(letter.title, told.message(Kind::Opened).title);
+    assert_eq!(letter.title, told.message(Tidings::Opened).title);
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! What every command needs: paths, the terminal, the runtime.
+
+use std::{
+    future::Future,
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use jiff::tz::TimeZone;
+
+use super::{Exit, Global, table::Look};
+use crate::{
+    api::{Client, StatusDocument, Time, time},
+    config::paths::Environment,
+    daemon::Paths,
+};
+
+/// What every command needs.
+#[derive(Clone, Debug)]
+pub struct Context {
+    global: Global,
+    environment: Environment,
+}
+
+impl Context {
+    pub(super) fn new(global: &Global) -> Self {
+        Self { global: global.clone(), environment: Environment::read() }
+    }
+
+    /// The configuration file.
+    pub fn config_file(&self) -> Result<PathBuf, Exit> {
+        Ok(self.environment.config_file(self.global.config.as_deref())?)
+    }
+
+    /// Configuration and state.
+    pub fn paths(&self) -> Result<Paths, Exit> {
+        Ok(Paths { config: self.config_file()?, state: self.environment.state_dir()? })
+    }
+
+    /// The socket.
+    pub fn socket(&self) -> Result<PathBuf, Exit> {
+        Ok(self.environment.socket(self.global.socket.as_deref())?)
+    }
+
+    /// The daemon on that socket.
+    pub fn client(&self) -> Result<Client, Exit> {
+        Ok(Client::new(self.socket()?))
+    }
+
+    /// Prints to standard output. A closed pipe ends the command quietly.
+    pub fn print(&self, text: &str) -> Result<(), Exit> {
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// Prints the status for people.
+    pub fn print_table(&self, document: &StatusDocument) -> Result<(), Exit> {
+        let (now, zone) = (document.generated_at, TimeZone::system());
+        let local = |at: Time| time::local(at, now, &zone);
+        let look = Look { now, width: width(), colour: true, local: &local };
+        // anstream takes the colours out where they are not wanted: pipes, NO_COLOR, dumb terminals.
+        self.print(&super::table::render(document, &look))
+    }
+
+    /// Prints the status document.
+    pub fn print_json(&self, document: &StatusDocument) -> Result<(), Exit> {
+        let json = serde_json::to_string_pretty(document).map_err(Exit::failed)?;
+        self.print(&format!("{json}\n"))
+    }
+}
+
+/// The columns of the terminal, 80 where there is none.
+fn width() -> usize {
+    let terminal = std::io::stdout();
+    let columns = terminal.is_terminal().then(|| rustix::termios::tcgetwinsize(&terminal).ok()).flatten();
+    columns.map_or(80, |size| usize::from(size.ws_col)).clamp(1, 120)
+}
+
+/// Runs a command's future on the one thread that keypulse has.
+pub fn block_on<T>(future: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(future);
+    // A keyring or file system that hangs must not keep us.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}

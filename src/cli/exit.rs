@@ -1,0 +1,140 @@
+//! How a command ends: exit codes, and errors as people read them.
+//!
+//! The one place where an error becomes text: "keypulse: failed to …: why", with its reasons as a chain.
+
+use std::{error::Error, io, process::ExitCode};
+
+use crate::{
+    api::{ClientError, Problem},
+    config::{ConfigError, paths::PathError},
+    daemon::RunError,
+    store::StoreError,
+};
+
+/// Wrong usage, or an unknown name (sysexits' `EX_USAGE`).
+pub const USAGE: u8 = 64;
+/// Something that must not happen (`EX_SOFTWARE`).
+pub const INTERNAL: u8 = 70;
+/// The configuration (`EX_CONFIG`).
+pub const CONFIG: u8 = 78;
+
+/// Why a command ends before its time.
+#[derive(Debug)]
+pub enum Exit {
+    /// The arguments, or a wish for help.
+    Usage(clap::Error),
+    /// The configuration.
+    Config(ConfigError),
+    /// A name that is not configured.
+    UnknownName(String),
+    /// Anything else that failed: what was tried, and perhaps what to do.
+    Failed {
+        /// Fits after "failed to".
+        error: Box<dyn Error>,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// It was said already; only the code is left.
+    Code(u8),
+    /// Nobody reads the output any more.
+    ClosedPipe,
+}
+
+impl Exit {
+    /// A failure with its reasons.
+    pub fn failed(error: impl Error + 'static) -> Self {
+        Self::Failed { error: Box::new(error), hint: None }
+    }
+
+    /// A failure in words that fit after "failed to", with what to do about it.
+    pub fn because(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Failed { error: what.into().into(), hint: Some(hint.into()) }
+    }
+}
+
+impl From<ConfigError> for Exit {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<PathError> for Exit {
+    fn from(error: PathError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<StoreError> for Exit {
+    fn from(error: StoreError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<RunError> for Exit {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Config(error) => Self::Config(error),
+            error @ (RunError::Store(_)
+            | RunError::Key { .. }
+            | RunError::Prober(_)
+            | RunError::Socket(_)
+            | RunError::Signal(_)) => Self::failed(error),
+        }
+    }
+}
+
+impl From<ClientError> for Exit {
+    fn from(error: ClientError) -> Self {
+        if error.is_problem(Problem::UNKNOWN_NAME) { Self::UnknownName(error.to_string()) } else { Self::failed(error) }
+    }
+}
+
+impl From<io::Error> for Exit {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::failed(error) }
+    }
+}
+
+/// Says why a command ended, and gives its exit code.
+pub(super) fn finish(result: Result<u8, Exit>) -> ExitCode {
+    let code = match result {
+        Ok(code) | Err(Exit::Code(code)) => code,
+        Err(Exit::ClosedPipe) => 0,
+        Err(Exit::Usage(error)) => {
+            let helped = !error.use_stderr();
+            // A closed pipe is no reason to complain about.
+            drop(error.print());
+            if helped { 0 } else { USAGE }
+        }
+        Err(Exit::Config(error)) => {
+            anstream::eprintln!("{error}");
+            CONFIG
+        }
+        Err(Exit::UnknownName(message)) => {
+            anstream::eprintln!("keypulse: {message}");
+            USAGE
+        }
+        Err(Exit::Failed { error, hint }) => {
+            let mut text = format!("keypulse: failed to {error}");
+            for reason in std::iter::successors(error.source(), |reason| reason.source()) {
+                text.push_str(": ");
+                text.push_str(&reason.to_string());
+            }
+            anstream::eprintln!("{text}");
+            if let Some(hint) = hint {
+                anstream::eprintln!("hint: {hint}");
+            }
+            1
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// The exit code of a panic: something that must not happen.
+pub(super) fn on_panic() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        before(info);
+        std::process::exit(i32::from(INTERNAL));
+    }));
+}

@@ -1,0 +1,222 @@
+//! `keypulse status`, `check` and `ok`: through the daemon where it runs, else from the state on disk.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    CheckArgs, Exit, Format, OkArgs, StatusArgs,
+    context::{Context, block_on},
+    exit::{CONFIG, USAGE},
+    table::exit_code,
+};
+use crate::{
+    api::{ClientError, StatusDocument},
+    config::{self, Config},
+    daemon::{self, Heart, Outward, Paths, RunError},
+    health::{
+        event::{Event, Handover},
+        name::CredentialName,
+    },
+    store::StoreError,
+};
+
+/// How long `check` waits for the rounds: each attempt may take its whole time.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a lone `check` waits for another process to let go of the state.
+const LOCK: Duration = Duration::from_secs(5);
+/// The exit code where nothing can be told.
+const CANNOT_TELL: u8 = 3;
+
+pub(super) fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Exit> {
+    let document = match block_on(current(context)) {
+        Ok(document) => document.only(&arguments.names).map_err(|unknown| unknown_name(&unknown.to_string()))?,
+        Err(Exit::Config(error)) if error.is_missing() => {
+            anstream::eprintln!("{error}");
+            return Ok(CANNOT_TELL);
+        }
+        Err(error) => return Err(error),
+    };
+    let json = arguments.json || arguments.format == Format::Json;
+    if json {
+        context.print_json(&document)?
+    } else {
+        context.print_table(&document)?
+    }
+    Ok(exit_code(&document))
+}
+
+/// The status document: the daemon's, or made from the stored state where none runs.
+async fn current(context: &Context) -> Result<StatusDocument, Exit> {
+    match context.client()?.status(&[]).await {
+        Ok(document) => Ok(document),
+        Err(ClientError::NoDaemon { .. }) => {
+            let paths = context.paths()?;
+            let config = config::load(&paths.config)?;
+            Ok(daemon::stored(&config, &paths)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn check(context: &Context, arguments: &CheckArgs) -> Result<u8, Exit> {
+    let document = block_on(async {
+        let progress = Progress::start(&arguments.names);
+        let checked = match context.client()?.check(&arguments.names, PATIENCE).await {
+            Ok(checked) => Ok(checked.document),
+            Err(ClientError::NoDaemon { .. }) => alone(context, &arguments.names).await,
+            Err(error) => Err(error.into()),
+        };
+        drop(progress);
+        checked
+    });
+    let document = match document {
+        Err(Exit::Config(error)) if error.is_missing() => {
+            anstream::eprintln!("{error}");
+            return Ok(CANNOT_TELL);
+        }
+        other => other?,
+    };
+    if arguments.json {
+        context.print_json(&document)?
+    } else {
+        context.print_table(&document)?
+    }
+    Ok(exit_code(&document))
+}
+
+/// A check without a daemon: the same engine, the same state, for as long as the rounds take.
+async fn alone(context: &Context, names: &[CredentialName]) -> Result<StatusDocument, Exit> {
+    let paths = context.paths()?;
+    let config = config::load(&paths.config)?;
+    if let Some(unknown) = names.iter().find(|name| config.find(name).is_none()) {
+        return Err(not_configured(unknown.as_str(), &config));
+    }
+    let (mut heart, mut effects) = take_hold(&config, &paths).await?;
+    let now = heart.now();
+    heart.engine_mut().only_on_request(now);
+    const REQUEST: u64 = 1;
+    let mut answered = false;
+    let mut event = Event::Check { request: REQUEST, names: names.to_vec() };
+    loop {
+        for outward in heart.step(event)? {
+            match outward {
+                Outward::Answer(_) => answered = true,
+                // The daemon hands over what is to be told, when it runs again.
+                Outward::Deliver(order) => {
+                    let result = Handover::Failed;
+                    drop(heart.effects().send(daemon::Effect::Delivered { id: order.delivery.id, result }));
+                }
+                Outward::Transition(_) | Outward::Incident { .. } => {}
+            }
+        }
+        // What was begun is brought to its end, so that no login stays unsettled.
+        if answered && heart.engine().is_idle() {
+            break;
+        }
+        let Some(effect) = effects.recv().await else { break };
+        event = heart.event(effect);
+    }
+    let document = heart.document(None);
+    heart.stop();
+    document.only(names).map_err(|unknown| unknown_name(&unknown.to_string()))
+}
+
+/// The state, as soon as another process lets go of it.
+async fn take_hold(
+    config: &Config,
+    paths: &Paths,
+) -> Result<(Heart, tokio::sync::mpsc::UnboundedReceiver<daemon::Effect>), Exit> {
+    let deadline = Instant::now() + LOCK;
+    loop {
+        match Heart::new(config.clone(), paths) {
+            Err(RunError::Store(StoreError::Held { .. })) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(100)).await;
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
+pub(super) fn ok(context: &Context, arguments: &OkArgs) -> Result<u8, Exit> {
+    let lenient = |message: &str, strict: u8| {
+        anstream::eprintln!("keypulse: {message}");
+        if arguments.strict { strict } else { 0 }
+    };
+    let document = match block_on(current(context)) {
+        Ok(document) => document,
+        Err(Exit::Config(error)) => return Ok(lenient(&error.summary(), CONFIG)),
+        Err(Exit::Failed { error, .. }) => return Ok(lenient(&format!("failed to {error}"), 1)),
+        Err(other) => return Err(other),
+    };
+    let found = document.credentials().find(|credential| credential.name.as_str() == arguments.name);
+    let Some(credential) = found else {
+        let names: Vec<&str> = document.credentials().map(|credential| credential.name.as_str()).collect();
+        return Ok(lenient(&unknown(&arguments.name, &names), USAGE));
+    };
+    let fine = match (arguments.strict, credential.health) {
+        (false, health) => !health.is_dead(),
+        (true, health) => {
+            use crate::health::credential::Health;
+            matches!(health, Health::Healthy | Health::Degraded)
+        }
+    };
+    Ok(u8::from(!fine))
+}
+
+fn not_configured(name: &str, config: &Config) -> Exit {
+    let all: Vec<&str> =
+        config.accounts.iter().flat_map(|account| &account.credentials).map(|c| c.name.as_str()).collect();
+    Exit::UnknownName(unknown(name, &all))
+}
+
+fn unknown_name(message: &str) -> Exit {
+    Exit::UnknownName(format!("{message}; `keypulse status` shows all names"))
+}
+
+/// What to say of a name that is not configured: those that are.
+fn unknown(name: &str, all: &[&str]) -> String {
+    const SHOWN: usize = 10;
+    if all.is_empty() {
+        return format!(
+            "no credential is named {name:?}: none is configured yet (`keypulse add NAME --account ADDRESS`)"
+        );
+    }
+    let mut list = all.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    if all.len() > SHOWN {
+        list.push_str(", …");
+    }
+    format!("no credential is named {name:?}; there are: {list}")
+}
+
+/// "Checking …" on a terminal while it takes time.
+struct Progress(Option<tokio::task::JoinHandle<()>>);
+
+impl Progress {
+    fn start(names: &[CredentialName]) -> Self {
+        use std::io::{IsTerminal, Write};
+        if !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let what = match names {
+            [] => "all passwords".to_owned(),
+            names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        Self(Some(tokio::spawn(async move {
+            for frame in ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"].iter().cycle() {
+                sleep(Duration::from_millis(120)).await;
+                let mut err = anstream::stderr().lock();
+                drop(write!(err, "\r{frame} checking {what} …").and_then(|()| err.flush()));
+            }
+        })))
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
+            anstream::eprint!("\r\u{1b}[2K");
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! The event loop: the only place where events become actions become effects.

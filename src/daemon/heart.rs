@@ -1,0 +1,410 @@
+//! The engine with its disk, its clock and its probes: what the daemon and a lone `check` share.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use tokio::{sync::mpsc, task::JoinSet};
+use tracing::debug;
+
+use super::RunError;
+use crate::{
+    api::{DaemonInfo, StatusDocument},
+    config::{self, Config},
+    health::{
+        account::CredentialSetup,
+        credential::{Overall, Transition},
+        engine::Engine,
+        event::{Action, Event, Handover, Memory, Order, Record, Setup},
+        evidence::{Cause, Outcome, PerService, Service},
+        name::{Address, CredentialName},
+        outbox::{Channel, Tidings},
+        schedule::Timestamp,
+        view::AccountStatus,
+    },
+    host::clock::{Alarm, Clock},
+    probe::{Prober, Target},
+    secret::{AppPassword, Asked, DigestKey, Reader, Unavailable},
+    store::{Store, StoreError},
+};
+
+/// Configuration and state.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The state directory.
+    pub state: PathBuf,
+}
+
+/// What a task found out.
+pub enum Effect {
+    /// A secret was read, or could not be.
+    SecretRead {
+        /// The round.
+        round: u64,
+        /// Whose.
+        credential: CredentialName,
+        /// The secret.
+        result: Result<AppPassword, Unavailable>,
+    },
+    /// A login ended.
+    Attempted {
+        /// The attempt.
+        id: u64,
+        /// How.
+        outcome: Outcome,
+    },
+    /// A message was handed over, or not.
+    Delivered {
+        /// The message.
+        id: u64,
+        /// How.
+        result: Handover,
+    },
+}
+
+/// What others can see of a step.
+pub enum Outward {
+    /// A credential's health changed.
+    Transition(Transition),
+    /// Something happened to an account's incident.
+    Incident {
+        /// What.
+        tidings: Tidings,
+        /// The account, with the incident in question.
+        account: Box<AccountStatus>,
+    },
+    /// A message to hand over.
+    Deliver(Order),
+    /// The rounds of a request are done.
+    Answer(u64),
+}
+
+/// The engine with its disk, its clock and its probes.
+pub struct Heart {
+    config: Config,
+    engine: Engine,
+    store: Store,
+    clock: Clock,
+    alarm: Alarm,
+    key: DigestKey,
+    reader: Arc<Reader>,
+    prober: Arc<Prober>,
+    /// The secrets of the rounds under way. Each is dropped, and wiped, when its round ends.
+    secrets: BTreeMap<u64, Arc<AppPassword>>,
+    effects: mpsc::UnboundedSender<Effect>,
+    tasks: JoinSet<()>,
+}
+
+impl Heart {
+    /// Takes hold of the state and goes on where it left off.
+    ///
+    /// # Errors
+    /// Where configuration, state or certificates cannot be used.
+    pub fn new(config: Config, paths: &Paths) -> Result<(Self, mpsc::UnboundedReceiver<Effect>), RunError> {
+        let store = Store::open(&paths.state)?;
+        let key = DigestKey::load_or_create(&paths.state)
+            .map_err(|source| RunError::Key { directory: paths.state.clone(), source })?;
+        let prober = Arc::new(Prober::new(config.extra_ca.as_deref()).map_err(RunError::Prober)?);
+        let clock = Clock::resume(store.anchor()?.as_ref());
+        let now = clock.now();
+        let engine = Engine::new(setup(&config), store.memory()?, seed(now), now);
+        let (effects, receiver) = mpsc::unbounded_channel();
+        let alarm = Alarm::new();
+        let (reader, secrets, tasks) = (Arc::new(Reader::new()), BTreeMap::new(), JoinSet::new());
+        Ok((Self { config, engine, store, clock, alarm, key, reader, prober, secrets, effects, tasks }, receiver))
+    }
+
+    /// Now, on keypulse's time line.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What the wall clock is ahead of it.
+    #[must_use]
+    pub fn offset_ms(&self) -> i64 {
+        self.clock.offset_ms()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The core, to look at.
+    #[must_use]
+    pub const fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The core, to tell it how this process uses it.
+    pub const fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Where tasks send what they found out.
+    #[must_use]
+    pub fn effects(&self) -> mpsc::UnboundedSender<Effect> {
+        self.effects.clone()
+    }
+
+    /// The status document.
+    #[must_use]
+    pub fn document(&self, daemon: Option<DaemonInfo>) -> StatusDocument {
+        let now = self.now();
+        StatusDocument::build(&self.engine.status(now), daemon, now, self.offset_ms())
+    }
+
+    /// What a task found out, as the engine understands it. A secret stays here until its round ends.
+    pub fn event(&mut self, effect: Effect) -> Event {
+        match effect {
+            Effect::SecretRead { round, credential, result } => {
+                let result = match (result, self.config.find(&credential)) {
+                    (Ok(password), Some((account, _))) => {
+                        let fingerprint = self.key.fingerprint(&password, &account.usernames);
+                        self.secrets.insert(round, Arc::new(password));
+                        Ok(fingerprint)
+                    }
+                    (Err(unavailable), _) => {
+                        debug!(%credential, cause = %unavailable.cause, "{}", unavailable.detail);
+                        Err((unavailable.cause, unavailable.detail))
+                    }
+                    (Ok(_), None) => Err((Cause::SecretUnavailable, "it is no longer configured".to_owned())),
+                };
+                Event::SecretRead { round, result }
+            }
+            Effect::Attempted { id, outcome } => {
+                debug!(
+                    id,
+                    finding = outcome.finding.as_str(),
+                    cause = outcome.finding.cause().map(Cause::as_str),
+                    code = outcome.code,
+                    ms = outcome.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+                    "attempt ended: {}",
+                    outcome.detail.as_deref().unwrap_or("no words")
+                );
+                Event::Attempted { id, outcome }
+            }
+            Effect::Delivered { id, result } => Event::Delivered { id, result },
+        }
+    }
+
+    /// One event through the engine: written down first, then carried out. Returns what others can see of it.
+    ///
+    /// # Errors
+    /// Where it cannot be written down. Then nothing of it was carried out, and the process must not go on.
+    pub fn step(&mut self, event: Event) -> Result<Vec<Outward>, StoreError> {
+        let now = self.now();
+        let actions = self.engine.handle(event, now);
+        self.write(&actions)?;
+        let mut outward = Vec::new();
+        for action in actions {
+            match action {
+                Action::Record(Record::Transition(transition)) => outward.push(Outward::Transition(transition)),
+                Action::Record(_) => {}
+                Action::ReadSecret { round, credential, by_person } => self.read_secret(round, credential, by_person),
+                Action::Attempt { id, round, credential, service } => self.attempt(id, round, &credential, service),
+                Action::Forget { round } => drop(self.secrets.remove(&round)),
+                Action::Incident { tidings, account } => outward.push(Outward::Incident { tidings, account }),
+                Action::Deliver(order) => outward.push(Outward::Deliver(order)),
+                Action::Answer { request } => outward.push(Outward::Answer(request)),
+            }
+        }
+        Ok(outward)
+    }
+
+    /// Reserves a login for another process of the same person; when it frees if there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be written down.
+    pub fn reserve(&mut self, account: &Address) -> Result<Result<u64, Timestamp>, StoreError> {
+        let now = self.now();
+        match self.engine.reserve(account, now) {
+            Ok((id, actions)) => {
+                self.write(&actions)?;
+                Ok(Ok(id))
+            }
+            Err(frees_at) => Ok(Err(frees_at)),
+        }
+    }
+
+    /// Settles such a login. Whether there was one.
+    ///
+    /// # Errors
+    /// Where it cannot be written down.
+    pub fn settle(&mut self, id: u64, rejected: bool) -> Result<bool, StoreError> {
+        let now = self.now();
+        let actions = self.engine.settle_reserved(id, rejected, now);
+        self.write(&actions)?;
+        Ok(!actions.is_empty())
+    }
+
+    fn write(&mut self, actions: &[Action]) -> Result<(), StoreError> {
+        let records = actions.iter().filter_map(|action| match action {
+            Action::Record(record) => Some(record),
+            Action::ReadSecret { .. }
+            | Action::Attempt { .. }
+            | Action::Forget { .. }
+            | Action::Incident { .. }
+            | Action::Deliver(_)
+            | Action::Answer { .. } => None,
+        });
+        let mut records = records.peekable();
+        if records.peek().is_none() {
+            return Ok(());
+        }
+        self.store.commit(records, &self.clock.anchor())
+    }
+
+    fn read_secret(&mut self, round: u64, name: CredentialName, by_person: bool) {
+        let (reader, effects) = (Arc::clone(&self.reader), self.effects.clone());
+        let found = self.config.find(&name).map(|(_, credential)| (credential.secret.clone(), credential.any_shape));
+        let asked = if by_person { Asked::ByPerson } else { Asked::Background };
+        self.spawn(async move {
+            let result = match found {
+                Some((source, any_shape)) => reader.read(&source, any_shape, asked).await,
+                None => Err(Unavailable {
+                    cause: Cause::SecretUnavailable,
+                    detail: "it is no longer configured".to_owned(),
+                }),
+            };
+            drop(effects.send(Effect::SecretRead { round, credential: name, result }));
+        });
+    }
+
+    fn attempt(&mut self, id: u64, round: u64, name: &CredentialName, service: Service) {
+        let (prober, effects) = (Arc::clone(&self.prober), self.effects.clone());
+        let target = self.config.find(name).map(|(account, _)| Target {
+            service,
+            server: self.config.servers.of(service).clone(),
+            username: account.usernames.of(service).clone(),
+            other_names: other_names(account),
+            timeout: self.config.timeout,
+        });
+        debug!(id, credential = %name, %service, "attempt");
+        let password = self.secrets.get(&round).cloned();
+        self.spawn(async move {
+            let outcome = match (target, password) {
+                (Some(target), Some(password)) => prober.attempt(target, password).await,
+                (None, _) | (_, None) => Outcome::unasked(Cause::SecretUnavailable, "it is no longer configured"),
+            };
+            drop(effects.send(Effect::Attempted { id, outcome }));
+        });
+    }
+
+    /// Runs `task` beside the loop. A panic in it ends the process: its supervisor restarts it.
+    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
+        self.tasks.spawn(task);
+    }
+
+    /// Reads the configuration again and takes it if it is valid.
+    ///
+    /// # Errors
+    /// Why it is not, in words for people.
+    pub fn reload(&mut self, paths: &Paths) -> Result<(), String> {
+        let config = config::load(&paths.config).map_err(|error| error.to_string())?;
+        let prober = Prober::new(config.extra_ca.as_deref()).map_err(|error| error.to_string())?;
+        let now = self.now();
+        self.engine.configure(setup(&config), now);
+        self.config = config;
+        self.prober = Arc::new(prober);
+        self.announce();
+        Ok(())
+    }
+
+    /// Says what of the configuration this version does not do yet.
+    pub fn announce(&self) {
+        for what in config::unsupported(&self.config) {
+            tracing::warn!("{what}");
+        }
+    }
+
+    /// Deletes what is older than anybody asks for.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn tidy(&mut self) -> Result<(), StoreError> {
+        let now = self.now();
+        self.store.tidy(now)
+    }
+
+    /// Sets the alarm to the engine's next due time.
+    pub fn set_alarm(&mut self) {
+        let now = self.now();
+        self.alarm.set(self.engine.next_due().map(|due| due.since(now)));
+    }
+
+    /// Returns at the time that was set, also when the machine slept meanwhile.
+    pub async fn alarm(&self) {
+        self.alarm.wait().await;
+    }
+
+    /// Ends all that is under way.
+    pub fn stop(&mut self) {
+        self.tasks.abort_all();
+        self.secrets.clear();
+    }
+}
+
+/// The status from the stored state, for where no daemon runs. Nothing is locked, written or asked.
+///
+/// # Errors
+/// Where there is a state and it cannot be used.
+pub fn stored(config: &Config, paths: &Paths) -> Result<StatusDocument, StoreError> {
+    let (memory, clock, nothing) = match Store::look(&paths.state) {
+        Ok(store) => (store.memory()?, Clock::resume(store.anchor()?.as_ref()), false),
+        Err(StoreError::Absent) => (Memory::default(), Clock::resume(None), true),
+        Err(error) => return Err(error),
+    };
+    let now = clock.now();
+    let engine = Engine::new(setup(config), memory, seed(now), now);
+    let mut document = StatusDocument::build(&engine.status(now), None, now, clock.offset_ms());
+    if nothing {
+        document.overall = Overall::Unknown; // nobody ever looked
+    }
+    Ok(document)
+}
+
+/// The configuration as far as the engine is concerned.
+fn setup(config: &Config) -> Setup {
+    let credentials = |account: &config::Account| {
+        let credentials = account.credentials.iter().map(|credential| CredentialSetup {
+            name: credential.name.clone(),
+            app: credential.app.clone(),
+            services: credential.services,
+        });
+        credentials.collect()
+    };
+    let mut channels = Vec::new();
+    if config.notify.desktop {
+        channels.push(Channel::Desktop);
+    }
+    if config.notify.hook.is_some() {
+        channels.push(Channel::Hook);
+    }
+    Setup {
+        policy: config.policy.clone(),
+        accounts: config.accounts.iter().map(|account| (account.address.clone(), credentials(account))).collect(),
+        channels,
+    }
+}
+
+/// Names that a server's text may repeat, and nobody shall read there.
+fn other_names(account: &config::Account) -> Vec<String> {
+    let address = &account.address;
+    let PerService { imap, smtp } = account.usernames.clone();
+    vec![address.to_string(), address.local_part().to_owned(), imap, smtp]
+}
+
+/// Jitter shall differ between machines and starts; nothing secret hangs on it.
+fn seed(now: Timestamp) -> u64 {
+    now.as_millis().unsigned_abs() ^ (u64::from(std::process::id()) << 40)
+}

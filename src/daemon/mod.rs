@@ -1,0 +1,335 @@
+//! The event loop: the only place where events become actions become effects.
+//!
+//! One task owns all state. What takes time (reading a secret, a login, a message) runs in a task of its own and comes back as
+//! an event. Decides nothing: the engine does.
+
+mod deliver;
+mod heart;
+mod requests;
+
+pub use heart::{Effect, Heart, Outward, Paths, stored};
+
+use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{broadcast, mpsc, oneshot},
+    time::MissedTickBehavior,
+};
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    api::{
+        self, DaemonInfo, IncidentEvent, IncidentMessage, Request, StatusDocument, StreamEvent, TransitionDocument,
+        UnknownName,
+    },
+    config::{self, ConfigError},
+    health::{
+        credential::{Health, Transition},
+        event::{Event, Handover},
+        outbox::Channel,
+        schedule::Timestamp,
+    },
+    host::{
+        desktop::{Desktop, DesktopEvent},
+        service,
+    },
+    probe::ProberError,
+    store::StoreError,
+};
+
+/// Events that may wait for a slow reader of the stream: more than one step of the loop can send.
+const STREAM: usize = 256;
+/// How often what is too old is deleted.
+const TIDY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Where the daemon finds its things.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Configuration and state.
+    pub paths: Paths,
+    /// The socket.
+    pub socket: PathBuf,
+    /// Its messages are marked as tests (`demo`).
+    pub test: bool,
+}
+
+/// Why the daemon cannot run.
+#[derive(Debug)]
+pub enum RunError {
+    /// The configuration.
+    Config(ConfigError),
+    /// The state.
+    Store(StoreError),
+    /// The digest key.
+    Key {
+        /// Of the state directory.
+        directory: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The certificates.
+    Prober(ProberError),
+    /// The socket.
+    Socket(api::BindError),
+    /// The signals.
+    Signal(std::io::Error),
+}
+
+impl fmt::Display for RunError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Key { directory, .. } => write!(f, "use the digest key in {}", directory.display()),
+            Self::Prober(error) => error.fmt(f),
+            Self::Socket(error) => error.fmt(f),
+            Self::Signal(_) => f.write_str("listen for signals"),
+        }
+    }
+}
+
+impl error::Error for RunError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            // Each of these speaks for itself; its own source comes next.
+            Self::Config(error) => error.source(),
+            Self::Store(error) => error.source(),
+            Self::Prober(error) => error.source(),
+            Self::Socket(error) => error.source(),
+            Self::Key { source, .. } | Self::Signal(source) => Some(source),
+        }
+    }
+}
+
+impl From<StoreError> for RunError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The daemon: the heart with everything that reaches the outside.
+pub struct Daemon {
+    heart: Heart,
+    options: Options,
+    started_at: Timestamp,
+    desktop: Option<Desktop>,
+    stream: broadcast::Sender<StreamEvent>,
+    /// Who waits for which request's rounds.
+    waiting: BTreeMap<u64, oneshot::Sender<Result<StatusDocument, UnknownName>>>,
+    /// Desktop messages on their way: by incident, the delivery that waits for the answer.
+    showing: BTreeMap<u64, u64>,
+    next_request: u64,
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// When it cannot start, or can no longer write its state.
+pub async fn run(options: Options) -> Result<(), RunError> {
+    let config = config::load(&options.paths.config).map_err(RunError::Config)?;
+    let (heart, mut effects) = Heart::new(config, &options.paths)?;
+    let listener = api::bind(&options.socket).await.map_err(RunError::Socket)?;
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let [mut term, mut int, mut hup] = signals.map(signal);
+    let mut stop: [&mut Signal; 2] = [term.as_mut().map_err(unlisten)?, int.as_mut().map_err(unlisten)?];
+    let hangup = hup.as_mut().map_err(unlisten)?;
+
+    let (sender, mut requests) = mpsc::channel::<Request>(64);
+    let server = api::serve(listener, sender, api::Limits::default());
+    tokio::pin!(server);
+    let (desktop, mut desktop_events) = match heart.config().notify.desktop {
+        true => {
+            let (desktop, events) = Desktop::start(options.test);
+            (Some(desktop), Some(events))
+        }
+        false => (None, None),
+    };
+    heart.announce();
+    let mut daemon = Daemon {
+        started_at: heart.now(),
+        heart,
+        desktop,
+        stream: broadcast::channel(STREAM).0,
+        waiting: BTreeMap::new(),
+        showing: BTreeMap::new(),
+        next_request: 0,
+        options,
+    };
+    daemon.said_at_start();
+    service::ready();
+    daemon.step(Event::Start)?;
+    let mut watchdog = service::watchdog().map(|every| {
+        let mut ticks = tokio::time::interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    });
+    let mut tidied_at = daemon.heart.now();
+    loop {
+        daemon.heart.set_alarm();
+        tokio::select! {
+            biased;
+            _ = async { let [term, int] = &mut stop; tokio::select! { _ = term.recv() => (), _ = int.recv() => () } } => break,
+            _ = hangup.recv() => drop(daemon.reload()),
+            () = tick(watchdog.as_mut()) => service::alive(),
+            Some(effect) = effects.recv() => {
+                let event = daemon.heart.event(effect);
+                daemon.step(event)?;
+            }
+            Some(request) = requests.recv() => daemon.request(request)?,
+            Some(event) = next(desktop_events.as_mut()) => daemon.desktop_event(event)?,
+            () = daemon.heart.alarm() => {
+                daemon.step(Event::Timer)?;
+                if daemon.heart.now().since(tidied_at) >= TIDY {
+                    tidied_at = daemon.heart.now();
+                    daemon.heart.tidy()?;
+                }
+            }
+            never = &mut server => match never {},
+        }
+    }
+    info!("stopping");
+    service::stopping();
+    daemon.heart.stop();
+    Ok(())
+}
+
+fn unlisten(error: &mut std::io::Error) -> RunError {
+    RunError::Signal(std::mem::replace(error, std::io::ErrorKind::Other.into()))
+}
+
+async fn tick(ticks: Option<&mut tokio::time::Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn next(events: Option<&mut mpsc::Receiver<DesktopEvent>>) -> Option<DesktopEvent> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Daemon {
+    fn said_at_start(&self) {
+        let config = self.heart.config();
+        let credentials: usize = config.accounts.iter().map(|account| account.credentials.len()).sum();
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            accounts = config.accounts.len(),
+            credentials,
+            "watching; configuration {}, socket {}",
+            self.options.paths.config.display(),
+            self.options.socket.display()
+        );
+        if credentials == 0 {
+            warn!("nothing to watch yet: add a password with `keypulse add NAME --account ADDRESS`");
+        }
+    }
+
+    /// One event through the engine, and everything that follows from it.
+    fn step(&mut self, event: Event) -> Result<(), RunError> {
+        for outward in self.heart.step(event)? {
+            match outward {
+                Outward::Transition(transition) => self.tell_transition(&transition),
+                Outward::Incident { tidings, account } => {
+                    let Some(incident) = account.incident.clone() else { continue };
+                    let event = IncidentEvent::from(tidings);
+                    let names: Vec<&str> = incident.credentials.iter().map(|name| name.as_str()).collect();
+                    info!(cause = %incident.cause, "{}: {}", event.as_str(), names.join(", "));
+                    let message = IncidentMessage::build(event, &account, &incident, self.heart.offset_ms());
+                    drop(self.stream.send(StreamEvent::Incident(message)));
+                }
+                Outward::Deliver(order) => self.deliver(order),
+                Outward::Answer(request) => {
+                    if let Some(reply) = self.waiting.remove(&request) {
+                        drop(reply.send(Ok(self.document())));
+                    }
+                }
+            }
+        }
+        let now = self.heart.now();
+        service::status(&self.heart.engine().status(now), now, self.heart.offset_ms());
+        Ok(())
+    }
+
+    fn tell_transition(&self, transition: &Transition) {
+        let Transition { credential, from, to, reason, .. } = transition;
+        match to {
+            Health::Revoked | Health::Rejected => error!("{credential}: {from} -> {to} ({reason})"),
+            Health::Suspect | Health::Unreadable | Health::Stale | Health::Degraded => {
+                warn!("{credential}: {from} -> {to} ({reason})");
+            }
+            Health::Healthy | Health::Unknown => info!("{credential}: {from} -> {to} ({reason})"),
+        }
+        drop(self.stream.send(StreamEvent::Transition(TransitionDocument::build(transition, self.heart.offset_ms()))));
+    }
+
+    fn document(&self) -> StatusDocument {
+        let info = DaemonInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: self.started_at,
+            paused_until: None,
+            online: self.heart.engine().online(),
+        };
+        self.heart.document(Some(info))
+    }
+
+    /// Reads the configuration again. An invalid one changes nothing.
+    fn reload(&mut self) -> Result<StatusDocument, String> {
+        service::reloading();
+        let result = self.heart.reload(&self.options.paths);
+        service::ready();
+        match result {
+            Ok(()) => {
+                info!("configuration read again");
+                if let Err(error) = self.step(Event::Timer) {
+                    return Err(error.to_string());
+                }
+                Ok(self.document())
+            }
+            Err(why) => {
+                error!("the configuration was read again and is not used, the old one stays:\n{why}");
+                Err(why)
+            }
+        }
+    }
+
+    fn desktop_event(&mut self, event: DesktopEvent) -> Result<(), RunError> {
+        match event {
+            DesktopEvent::Shown { incident, shown_as } => {
+                debug!(incident, "desktop notification shown");
+                let handover = Handover::Done(Some(shown_as.to_string()));
+                self.shown(incident, handover)
+            }
+            DesktopEvent::Failed { incident, reason } => {
+                warn!("desktop notification not shown yet: {reason}");
+                self.shown(incident, Handover::Failed)
+            }
+            DesktopEvent::Appeared => {
+                debug!("a notification service is there");
+                self.step(Event::ChannelReady(Channel::Desktop))
+            }
+            DesktopEvent::Vanished => {
+                debug!("the notification service is gone");
+                Ok(())
+            }
+            DesktopEvent::ClosedByPerson { incident } => self.step(Event::NotificationClosed(incident)),
+            DesktopEvent::Lost { incident } => self.step(Event::NotificationLost(incident)),
+            DesktopEvent::Action { incident, key } => {
+                debug!(incident, key, "action chosen");
+                Ok(())
+            }
+        }
+    }
+
+    fn shown(&mut self, incident: u64, result: Handover) -> Result<(), RunError> {
+        match self.showing.remove(&incident) {
+            Some(id) => self.step(Event::Delivered { id, result }),
+            None => Ok(()),
+        }
+    }
+}

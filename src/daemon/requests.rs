@@ -1,0 +1,54 @@
+//! What the socket asks, answered from the loop.
+
+use tracing::error;
+
+use super::{Daemon, RunError};
+use crate::{
+    api::{RationUsedUp, Request, Reservation, Time, UnknownName, UnknownReservation},
+    health::{event::Event, name::CredentialName},
+};
+
+impl Daemon {
+    /// Answers a request, or keeps its reply until its rounds are done.
+    pub(super) fn request(&mut self, request: Request) -> Result<(), RunError> {
+        // A reply that cannot be sent belongs to a client that went away.
+        match request {
+            Request::Status { names, reply } => drop(reply.send(self.document().only(&names))),
+            Request::Check { names, wait: _, reply } => {
+                if let Some(unknown) = self.unknown(&names) {
+                    drop(reply.send(Err(unknown)));
+                    return Ok(());
+                }
+                self.next_request += 1;
+                let request = self.next_request;
+                self.waiting.retain(|_, reply| !reply.is_closed());
+                self.waiting.insert(request, reply);
+                self.step(Event::Check { request, names })?;
+            }
+            Request::Subscribe { reply } => drop(reply.send(self.stream.subscribe())),
+            Request::Reload { reply } => drop(reply.send(self.reload())),
+            Request::Reserve { account, reply } => {
+                let answer = match self.heart.reserve(&account)? {
+                    Ok(id) => {
+                        let left = self.heart.engine().logins_left(&account, self.heart.now());
+                        Ok(Reservation { id, left })
+                    }
+                    Err(frees_at) => Err(RationUsedUp { frees_at: Some(Time::new(frees_at, self.heart.offset_ms())) }),
+                };
+                drop(reply.send(answer));
+            }
+            Request::Settle { id, rejected, reply } => {
+                let known = self.heart.settle(id, rejected)?;
+                drop(reply.send(if known { Ok(()) } else { Err(UnknownReservation) }));
+            }
+            Request::Ping { reply } => drop(reply.send(())),
+        }
+        Ok(())
+    }
+
+    fn unknown(&self, names: &[CredentialName]) -> Option<UnknownName> {
+        let unknown = names.iter().find(|name| !self.heart.engine().knows(name))?;
+        error!("asked for an unknown credential: {unknown}");
+        Some(UnknownName(unknown.to_string()))
+    }
+}
