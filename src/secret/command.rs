@@ -7,8 +7,7 @@
 use std::{
     collections::HashSet,
     io::{self, IsTerminal},
-    os::unix::process::ExitStatusExt,
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -22,7 +21,7 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{AppPassword, Asked, FirstLine, Limits, Unavailable, printable};
+use super::{Asked, FirstLine, Limits, Unavailable, complaint, printable};
 
 /// How long a pipe is still read after the command ended: what it wrote is there already, but something it left running
 /// may hold the pipe open for ever.
@@ -173,7 +172,7 @@ async fn conversation(
     read.map_err(|problem| Unavailable::new(format!("the output of {name} {problem}")))?;
     let status = status.map_err(|error| Unavailable::new(format!("the end of {name} was lost: {error}")))?;
     if !status.success() {
-        return Err(Unavailable::new(failure(name, status, &errors.line, &output.line, asked)));
+        return Err(Unavailable::new(complaint::failure(name, status, &errors.line, &output.line, asked)));
     }
     Ok(output.line)
 }
@@ -195,41 +194,6 @@ async fn read_first_line(pipe: Option<impl AsyncRead + Unpin>, first: &mut First
             return Err("is larger than 1 MiB: no password");
         }
     }
-}
-
-/// Why a command failed, with the first line of its own errors.
-fn failure(name: &str, status: ExitStatus, errors: &[u8], output: &[u8], asked: Asked) -> String {
-    let end = match (status.code(), status.signal()) {
-        (Some(code), _) => format!("failed with exit status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => "failed".to_owned(),
-    };
-    let said = without_secrets(&String::from_utf8_lossy(errors), output);
-    let colon = if said.is_empty() { "" } else { ": " };
-    let wanted_to_ask = ["pinentry", "ioctl", "/dev/tty", "terminal"].iter().any(|word| said.contains(word));
-    match asked {
-        Asked::Background if wanted_to_ask => {
-            format!(
-                "the command {name} wanted to ask, which nothing may in the background; run `keypulse check`{colon}{said}"
-            )
-        }
-        Asked::Background | Asked::ByPerson => format!("the command {name} {end}{colon}{said}"),
-    }
-}
-
-/// A command's complaint, without what it also printed and without anything that looks like an app-specific password: some
-/// print the whole line they cannot parse.
-fn without_secrets(complaint: &str, output: &[u8]) -> String {
-    let output = Zeroizing::new(String::from_utf8_lossy(output).trim().to_owned());
-    if output.len() > 3 && complaint.contains(output.as_str()) {
-        return String::new();
-    }
-    let separates = |character: char| !character.is_alphanumeric() && character != '-';
-    let words = complaint.split_inclusive(separates).map(|word| {
-        let bare = word.trim_end_matches(separates);
-        if AppPassword::parse(bare).is_ok() { word.replace(bare, "[removed]") } else { word.to_owned() }
-    });
-    printable(&words.collect::<String>(), 120)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! with a password, and keeps none.
 
 mod command;
+mod complaint;
 mod digest;
 mod file;
 mod keyring;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use keyring_core::{CredentialStore, Error};
+use keyring_core::CredentialStore;
 use security_framework::os::macos::keychain::{KeychainUserInteractionLock, SecKeychain};
 
 use super::{Asked, Item, Limits, Ready, Unavailable, locked};

@@ -10,30 +10,26 @@ mod platform;
 #[cfg(target_os = "macos")]
 #[path = "macos.rs"]
 mod platform;
+mod thread;
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{
-        Arc, Mutex, PoisonError,
-        mpsc::{self, RecvTimeoutError},
-    },
-    thread,
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError, mpsc},
     time::{Duration, Instant},
 };
 
-use keyring_core::{CredentialStore, Error};
+use keyring_core::Error;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use self::thread::{Done, Job, Work};
 use super::{AppPassword, Asked, Limits, Unavailable};
 
 type Secret = Zeroizing<Vec<u8>>;
-
-/// After this long without work the connection to the keyring is closed.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// One item of the keyring.
 #[derive(Clone, Debug)]
@@ -55,7 +51,7 @@ impl Item {
 
     /// What the Secret Service knows it by (`facts/crates.md`, P14).
     #[cfg(target_os = "linux")]
-    fn attributes(&self) -> HashMap<&str, &str> {
+    fn attributes(&self) -> std::collections::HashMap<&str, &str> {
         match self {
             Self::Named { service, username } => {
                 [("service", service.as_str()), ("username", username.as_str())].into()
@@ -68,7 +64,8 @@ impl Item {
 /// The keyring. Its thread starts with the first read.
 #[derive(Debug, Default)]
 pub(super) struct Keyring {
-    thread: Mutex<Option<mpsc::Sender<Job>>>,
+    /// To the thread, once it runs.
+    sender: Mutex<Option<mpsc::Sender<Job>>>,
 }
 
 impl Keyring {
@@ -127,27 +124,28 @@ impl Keyring {
     }
 
     fn hand_over(&self, mut job: Job) -> Result<(), Unavailable> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = thread.as_ref() {
+        let mut sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = sender.as_ref() {
             match running.send(job) {
                 Ok(()) => return Ok(()),
                 // A panic in a keyring crate ended it: start another.
                 Err(mpsc::SendError(returned)) => job = returned,
             }
         }
-        let (sender, jobs) = mpsc::channel();
-        thread::Builder::new()
+        let (queue, jobs) = mpsc::channel();
+        std::thread::Builder::new()
             .name("keyring".to_owned())
-            .spawn(move || serve(&jobs, platform::open))
+            .spawn(move || thread::serve(&jobs, platform::open))
             .map_err(|error| Unavailable::new(format!("no thread could be started for the keyring: {error}")))?;
-        let sent = sender.send(job).map_err(|_| Unavailable::new("the keyring's thread ended unexpectedly"));
-        *thread = Some(sender);
+        let sent = queue.send(job).map_err(|_| Unavailable::new("the keyring's thread ended unexpectedly"));
+        *sender = Some(queue);
         sent
     }
 }
 
 /// What a look at the keyring found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(target_os = "macos", expect(dead_code, reason = "the Keychain finds out at the call"))]
 enum Ready {
     /// The crate can do its work without a dialog.
     Yes,
@@ -156,105 +154,6 @@ enum Ready {
         /// It may still be in what is locked.
         part_is_locked: bool,
     },
-}
-
-/// What the thread is asked to do.
-enum Work {
-    Get(Item),
-    Set { item: Item, label: String, secret: Secret },
-    Delete(Item),
-}
-
-enum Done {
-    Secret(Secret),
-    Nothing,
-    /// There was no item to do it with.
-    NoEntry,
-}
-
-struct Job {
-    work: Work,
-    asked: Asked,
-    /// After this nobody waits any more.
-    deadline: Instant,
-    reply: oneshot::Sender<keyring_core::Result<Done>>,
-}
-
-/// The thread. It is never joined: a keyring that hangs must not keep the process from ending.
-fn serve(jobs: &mpsc::Receiver<Job>, open: impl Fn() -> keyring_core::Result<Arc<CredentialStore>>) {
-    let mut store = None;
-    loop {
-        let job = match jobs.recv_timeout(IDLE) {
-            Ok(job) => job,
-            Err(RecvTimeoutError::Timeout) => {
-                store = None;
-                match jobs.recv() {
-                    Ok(job) => job,
-                    Err(mpsc::RecvError) => return,
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        // A keyring that hung has let a queue grow; what nobody waits for is not done, least of all written.
-        if job.reply.is_closed() || Instant::now() >= job.deadline {
-            continue;
-        }
-        let done = {
-            let _quiet = platform::no_dialogs(job.asked);
-            attempt(&mut store, &open, &job.work)
-        };
-        let _ = job.reply.send(done);
-    }
-}
-
-/// Does the work, once more with a new connection where the old one is stale: after the service was restarted, every call
-/// on the old session fails (`facts/crates.md`, P12 and P13).
-fn attempt(
-    store: &mut Option<Arc<CredentialStore>>,
-    open: impl Fn() -> keyring_core::Result<Arc<CredentialStore>>,
-    work: &Work,
-) -> keyring_core::Result<Done> {
-    if let Some(held) = store {
-        match perform(held, work) {
-            Err(Error::PlatformFailure(_)) => *store = None,
-            other => return other,
-        }
-    }
-    perform(store.insert(open()?), work)
-}
-
-fn perform(store: &Arc<CredentialStore>, work: &Work) -> keyring_core::Result<Done> {
-    match work {
-        Work::Get(item) => Ok(Done::Secret(Zeroizing::new(find(store, item, None)?.get_secret()?))),
-        Work::Set { item, label, secret } => {
-            find(store, item, Some(label))?.set_secret(secret)?;
-            Ok(Done::Nothing)
-        }
-        Work::Delete(item) => {
-            find(store, item, None)?.delete_credential()?;
-            Ok(Done::Nothing)
-        }
-    }
-}
-
-/// `keyring`'s entry, on a store that we hold ourselves.
-fn find(store: &Arc<CredentialStore>, item: &Item, label: Option<&str>) -> keyring_core::Result<keyring::Entry> {
-    let inner = match item {
-        Item::Named { service, username } => {
-            let label: HashMap<&str, &str> = label.map(|label| ("label", label)).into_iter().collect();
-            store.build(service, username, platform::takes_labels().then_some(&label))?
-        }
-        Item::With(attributes) => {
-            let attributes = attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            let mut found = store.search(&attributes)?;
-            match (found.pop(), found.is_empty()) {
-                (Some(only), true) => only,
-                (Some(_), false) => return Err(Error::Ambiguous(found)),
-                (None, _) => return Err(Error::NoEntry),
-            }
-        }
-    };
-    Ok(keyring::Entry { inner })
 }
 
 fn nothing_there() -> Unavailable {

@@ -4,24 +4,17 @@
 //! `ignore`, in a process of its own. Needs `dbus-daemon` and `gnome-keyring-daemon`.
 
 use std::{
-    any::Any,
-    cell::Cell,
-    collections::HashMap,
     fs::{self, DirBuilder},
     io::{BufRead, BufReader, Write},
     os::unix::fs::DirBuilderExt,
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, mpsc},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use futures_util::StreamExt;
-use keyring_core::{CredentialStore, Error, api::CredentialStoreApi};
-use tokio::sync::oneshot;
 use zbus::{Connection, MessageStream, OwnedObjectPath, OwnedVariant, Proxy, Variant};
 
-use super::{Item, Job, Work, attempt, serve};
 use crate::secret::{AppPassword, Asked, Limits, Reader, Source};
 
 const FIRST: &str = "abcd-efgh-ijkl-mnop";
@@ -38,84 +31,6 @@ fn gnome_keyring_from_the_first_password_to_the_last() {
 fn without_a_bus_the_answer_says_so() {
     let home = tempfile::tempdir().unwrap();
     run_inside("inside_no_session", home.path(), &format!("unix:path={}", home.path().join("no-bus").display()));
-}
-
-#[test]
-fn what_waited_too_long_is_not_done() {
-    let (stand_in, hold) = StandIn::new();
-    let (jobs, queue) = mpsc::channel();
-    let send = |name: &str, deadline: Instant| {
-        let (reply, answer) = oneshot::channel();
-        let item = Item::named("keypulse", name);
-        jobs.send(Job { work: Work::Delete(item), asked: Asked::ByPerson, deadline, reply }).unwrap();
-        answer
-    };
-    let later = Instant::now() + Duration::from_secs(600);
-    let first = send("first", later);
-    let late = send("late", Instant::now());
-    drop(send("given up", later));
-    let last = send("last", later);
-    drop(jobs);
-    for _ in 0..2 {
-        hold.send(()).unwrap();
-    }
-    let store = Arc::clone(&stand_in);
-    serve(&queue, || Ok(Arc::clone(&store) as Arc<CredentialStore>));
-    assert!(first.blocking_recv().unwrap().is_err());
-    assert!(late.blocking_recv().is_err(), "dropped unanswered");
-    assert!(last.blocking_recv().unwrap().is_err());
-    assert_eq!(*stand_in.asked_for.lock().unwrap(), ["first", "last"]);
-}
-
-#[test]
-fn a_stale_connection_is_renewed_once_per_call() {
-    let opened = Cell::new(0);
-    let mut store = None;
-    let mut call = || {
-        let (stand_in, hold) = StandIn::new();
-        (0..9).for_each(|_| hold.send(()).unwrap());
-        let open = || {
-            opened.set(opened.get() + 1);
-            Ok(Arc::clone(&stand_in) as Arc<CredentialStore>)
-        };
-        let failed = attempt(&mut store, open, &Work::Get(Item::named("keypulse", "stale")));
-        assert!(matches!(failed, Err(Error::PlatformFailure(_))));
-        opened.get()
-    };
-    assert_eq!([call(), call(), call()], [1, 2, 3]);
-}
-
-/// A store in which every call waits for a word from the test and then fails; for "stale" as after a restart.
-struct StandIn {
-    hold: Mutex<mpsc::Receiver<()>>,
-    asked_for: Mutex<Vec<String>>,
-}
-
-impl StandIn {
-    fn new() -> (Arc<Self>, mpsc::Sender<()>) {
-        let (go_on, hold) = mpsc::channel();
-        (Arc::new(Self { hold: Mutex::new(hold), asked_for: Mutex::default() }), go_on)
-    }
-}
-
-impl CredentialStoreApi for StandIn {
-    fn vendor(&self) -> String {
-        "a stand-in".to_owned()
-    }
-
-    fn id(&self) -> String {
-        "a stand-in".to_owned()
-    }
-
-    fn build(&self, _: &str, user: &str, _: Option<&HashMap<&str, &str>>) -> keyring_core::Result<keyring_core::Entry> {
-        self.hold.lock().unwrap().recv_timeout(Duration::from_secs(30)).unwrap();
-        self.asked_for.lock().unwrap().push(user.to_owned());
-        Err(if user == "stale" { Error::PlatformFailure("no session".into()) } else { Error::NoEntry })
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
 }
 
 #[tokio::test]
