@@ -188,9 +188,11 @@ impl Dovecot {
     pub fn restart(&mut self) {
         self.stop();
         let path = self.dir.path();
+        // Left by a killed one; its process id may be somebody else's by now.
+        let _ = fs::remove_file(path.join("run/master.pid"));
         let mut command = clean("dovecot");
         command.arg("-F").arg("-c").arg(path.join("dovecot.conf"));
-        let component = Component::spawn("dovecot", &command, &path.join("log"));
+        let component = Component::spawn("dovecot", &command, &path.join("log")).without_grace();
         component.until("IMAP greeting", || greeting(self.starttls_port()).filter(|line| line.starts_with("* OK")));
         component.until("IMAP over TLS", || TcpStream::connect(("127.0.0.1", self.implicit_port())).ok());
         self.component = Some(component);

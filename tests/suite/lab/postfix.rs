@@ -2,7 +2,13 @@
 //!
 //! An instance of its own; the machine's /etc/postfix is neither read nor touched.
 
-use std::{fs, net::TcpStream, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs::{self, File},
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -31,6 +37,9 @@ impl Postfix {
         let (submission, submissions) = (Port::free(), Port::free());
         prepare(dir.path());
         fs::write(dir.path().join("main.cf"), main_cf(dir.path(), certificates, dovecot)).unwrap();
+        // Every process of Postfix waits until this file has not changed for two seconds.
+        let long_ago = SystemTime::now() - Duration::from_secs(60);
+        File::options().append(true).open(dir.path().join("main.cf")).unwrap().set_modified(long_ago).unwrap();
         fs::write(dir.path().join("master.cf"), master_cf(&submission, &submissions)).unwrap();
         let mut postfix = Self { component: None, submission, submissions, dir };
         postfix.restart();
@@ -70,7 +79,7 @@ impl Postfix {
         // session of its own, where it would outlive a killed test.
         let mut command = clean("/usr/lib/postfix/sbin/master");
         command.arg("-d").arg("-c").arg(self.dir.path());
-        let component = Component::spawn("postfix", &command, &self.dir.path().join("log"));
+        let component = Component::spawn("postfix", &command, &self.dir.path().join("log")).without_grace();
         component.until("SMTP greeting", || greeting(self.starttls_port()).filter(|line| line.starts_with("220 ")));
         component.until("SMTP over TLS", || TcpStream::connect(("127.0.0.1", self.implicit_port())).ok());
         self.component = Some(component);

@@ -48,6 +48,7 @@ pub struct Component {
     child: Mutex<Child>,
     pid: Pid,
     log: PathBuf,
+    grace: Duration,
 }
 
 impl Component {
@@ -71,7 +72,14 @@ impl Component {
         wire(&mut guarded);
         let child = guarded.process_group(0).spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let pid = Pid::from_child(&child);
-        Self { name: name.to_owned(), child: Mutex::new(child), pid, log: log.to_owned() }
+        Self { name: name.to_owned(), child: Mutex::new(child), pid, log: log.to_owned(), grace: GRACE }
+    }
+
+    /// It has nothing to lose and nothing to clean up: `stop` kills it at once.
+    #[must_use]
+    pub fn without_grace(mut self) -> Self {
+        self.grace = Duration::ZERO;
+        self
     }
 
     /// Looks until `state` yields something.
@@ -143,12 +151,12 @@ impl Component {
 
     /// Stops it and all that it started: SIGTERM, and SIGKILL for what does not listen.
     pub fn stop(&self) {
-        // A frozen program cannot hear.
-        self.signal_group(Signal::CONT);
-        if self.ended().is_none() {
+        if self.ended().is_none() && !self.grace.is_zero() {
+            // A frozen program cannot hear.
+            self.signal_group(Signal::CONT);
             let _ = kill_process(self.pid, Signal::TERM);
             let begun = Instant::now();
-            while self.ended().is_none() && begun.elapsed() < GRACE {
+            while self.ended().is_none() && begun.elapsed() < self.grace {
                 thread::sleep(LOOK);
             }
         }
