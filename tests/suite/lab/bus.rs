@@ -1,11 +1,6 @@
 //! A private D-Bus session bus.
 
-use std::{
-    fs,
-    os::unix::net::UnixStream,
-    path::PathBuf,
-    process::Command,
-};
+use std::{fs, os::unix::net::UnixStream, path::PathBuf, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;

@@ -150,7 +150,8 @@ impl Dovecot {
         text.lines()
             .map(|line| {
                 let mut fields = line.split('\t').map(ToOwned::to_owned);
-                let mut field = || fields.next().unwrap_or_else(|| panic!("strange line in the list of logins: {line}"));
+                let mut field =
+                    || fields.next().unwrap_or_else(|| panic!("strange line in the list of logins: {line}"));
                 let (service, user) = (field(), field());
                 let verdict = match &*field() {
                     "accepted" => Verdict::Accepted,

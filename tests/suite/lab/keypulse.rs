@@ -185,8 +185,7 @@ impl Response {
         let (head, body) = text.split_once("\r\n\r\n")?;
         let code = head.split(' ').nth(1)?.parse().ok()?;
         let head = head.to_ascii_lowercase();
-        let body =
-            if head.contains("\r\ntransfer-encoding: chunked") { dechunked(body)? } else { body.to_owned() };
+        let body = if head.contains("\r\ntransfer-encoding: chunked") { dechunked(body)? } else { body.to_owned() };
         Some(Self { code, head, body })
     }
 }

@@ -121,8 +121,10 @@ impl Settings {
             Tls::Implicit => "implicit",
             Tls::StartTls => "starttls",
         };
-        self.set(service, "host", "\"127.0.0.1\"")
-            .set(service, "port", &port.to_string())
-            .set(service, "tls", &json!(tls).to_string())
+        self.set(service, "host", "\"127.0.0.1\"").set(service, "port", &port.to_string()).set(
+            service,
+            "tls",
+            &json!(tls).to_string(),
+        )
     }
 }

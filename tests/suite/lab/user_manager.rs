@@ -109,9 +109,8 @@ impl UserManager {
     /// Waits until a property of a unit has this value.
     #[track_caller]
     pub fn wait_property(&self, unit: &str, property: &str, value: &str) {
-        self.component.until(&format!("{unit} {property}={value}"), || {
-            (self.property(unit, property) == value).then_some(())
-        });
+        self.component
+            .until(&format!("{unit} {property}={value}"), || (self.property(unit, property) == value).then_some(()));
     }
 
     /// A program inside the session.
