@@ -64,6 +64,24 @@ fn dovecot_comes_back_on_its_ports_with_its_passwords() {
 }
 
 #[test]
+fn frozen_servers_take_connections_and_say_nothing() {
+    let mail = Mail::start();
+    mail.dovecot.set_password(ADDRESS, GOOD);
+    let imap = format!("imap://127.0.0.1:{}/", mail.dovecot.starttls_port());
+    let smtp = format!("smtp://127.0.0.1:{}/localhost", mail.postfix.starttls_port());
+    mail.dovecot.freeze();
+    mail.postfix.freeze();
+    for url in [&imap, &smtp] {
+        let heard = run(clean("curl").args(["--silent", "--verbose", "--max-time", "0.5", url]), "");
+        assert!(heard.stderr.contains("Connected to") && heard.code == 28, "{heard:?}");
+    }
+    mail.dovecot.thaw();
+    mail.postfix.thaw();
+    check(&mail, &imap, ADDRESS, GOOD, " OK ");
+    check(&mail, &smtp, ADDRESS, GOOD, "235 2.7.0");
+}
+
+#[test]
 fn postfix_asks_dovecot() {
     let mail = Mail::start();
     mail.dovecot.set_password(ADDRESS, GOOD);
@@ -136,6 +154,16 @@ fn dunst_shows_a_notification_and_the_monitor_sees_it() {
     assert_eq!(dunst.history()[0]["summary"]["data"], "A password died");
     dunst.stop();
     assert!(!bus.has("org.freedesktop.Notifications"));
+}
+
+#[test]
+fn a_bus_can_come_late_and_go() {
+    let bus = Bus::absent();
+    assert!(!bus.has("org.freedesktop.DBus"));
+    bus.restart();
+    assert!(bus.has("org.freedesktop.DBus"));
+    bus.stop();
+    assert!(!bus.has("org.freedesktop.DBus"));
 }
 
 #[test]

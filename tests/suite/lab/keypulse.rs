@@ -159,7 +159,7 @@ impl Keypulse {
         stream.write_all(request.as_bytes()).ok()?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
-        Response::parse(&String::from_utf8_lossy(&answer))
+        Response::parse(&answer)
     }
 }
 
@@ -181,12 +181,14 @@ impl Response {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {self:?}"))
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        let (head, body) = text.split_once("\r\n\r\n")?;
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+        let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
         let code = head.split(' ').nth(1)?.parse().ok()?;
-        let head = head.to_ascii_lowercase();
-        let body = if head.contains("\r\ntransfer-encoding: chunked") { dechunked(body)? } else { body.to_owned() };
-        Some(Self { code, head, body })
+        let body = &bytes[end + 4..];
+        let chunked = head.contains("\r\ntransfer-encoding: chunked");
+        let body = if chunked { dechunked(body)? } else { body.to_owned() };
+        Some(Self { code, head, body: String::from_utf8(body).ok()? })
     }
 }
 
@@ -217,26 +219,17 @@ impl Running<'_> {
     /// Waits until the status document satisfies `state`, and returns it.
     #[track_caller]
     pub fn until(&self, what: &str, mut state: impl FnMut(&Value) -> bool) -> Value {
-        let mut last = Value::Null;
-        // Shown by a missed deadline through the log.
+        let mut latest = Latest(Value::Null);
         self.component.until(what, || {
-            last = self.keypulse.request("GET", "/v1/status", "")?.json();
-            state(&last).then(|| last.clone())
+            latest.0 = self.keypulse.request("GET", "/v1/status", "")?.json();
+            state(&latest.0).then(|| latest.0.clone())
         })
     }
 
     /// Waits until this credential has this health, and returns the document.
     #[track_caller]
     pub fn until_health(&self, name: &str, health: &str) -> Value {
-        let mut seen = Vec::<String>::new();
-        self.until(&format!("{name} {health}"), |status| {
-            let now = credential(status, name)["health"].as_str().unwrap_or("absent").to_owned();
-            if seen.last() != Some(&now) {
-                eprintln!("{name}: {now}");
-                seen.push(now.clone());
-            }
-            now == health
-        })
+        self.until(&format!("{name} {health}"), |status| credential(status, name)["health"] == health)
     }
 
     /// Sends SIGHUP: read the configuration again.
@@ -295,15 +288,40 @@ pub fn account<'status>(status: &'status Value, address: &str) -> &'status Value
     accounts.find(|account| account["address"] == address).unwrap_or(&Value::Null)
 }
 
-fn dechunked(mut text: &str) -> Option<String> {
-    let mut body = String::new();
+fn dechunked(mut bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
     loop {
-        let (length, rest) = text.split_once("\r\n")?;
-        let length = usize::from_str_radix(length.trim(), 16).ok()?;
+        let end = bytes.windows(2).position(|two| two == b"\r\n")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).ok()?.trim(), 16).ok()?;
         if length == 0 {
             return Some(body);
         }
-        body.push_str(rest.get(..length)?);
-        text = rest.get(length + 2..)?;
+        bytes = &bytes[end + 2..];
+        body.extend_from_slice(bytes.get(..length)?);
+        bytes = bytes.get(length + 2..)?;
     }
+}
+
+/// Shows the latest status document when the test fails while waiting for a better one.
+struct Latest(Value);
+
+impl Drop for Latest {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("latest status document: {:#}", self.0);
+        }
+    }
+}
+
+#[test]
+fn responses_are_read() {
+    #[track_caller]
+    fn check(text: &str, expected: Option<(u16, &str)>) {
+        let found = Response::parse(text.as_bytes());
+        assert_eq!(found.as_ref().map(|response| (response.code, &*response.body)), expected, "{text}");
+    }
+    check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", Some((200, "{}")));
+    check("HTTP/1.1 202 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"é\r\n0\r\n\r\n", None);
+    check("HTTP/1.1 202 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{é\r\n1\r\n}\r\n0\r\n\r\n", Some((202, "{é}")));
+    check("HTTP/1.1 200", None);
 }
