@@ -76,9 +76,19 @@ impl Postfix {
     pub fn restart(&mut self) {
         self.stop();
         // The master itself, not the `postfix` command: that one checks a thousand files first and puts the master into a
-        // session of its own, where it would outlive a killed test.
-        let mut command = clean("/usr/lib/postfix/sbin/master");
-        command.arg("-d").arg("-c").arg(self.dir.path());
+        // session of its own. The master changes its user now and then, and forgets by that to die with the test; so a
+        // shell does it for the whole group. (HUP: what the kernel tells a frozen group that lost its parent.)
+        let mut command = clean("setpriv");
+        command.args([
+            "--pdeathsig",
+            "TERM",
+            "--",
+            "sh",
+            "-c",
+            r#"trap 'kill -KILL 0' TERM HUP; "$@" & wait $!"#,
+            "sh",
+        ]);
+        command.args(["/usr/lib/postfix/sbin/master", "-d", "-c"]).arg(self.dir.path());
         let component = Component::spawn("postfix", &command, &self.dir.path().join("log")).without_grace();
         component.until("SMTP greeting", || greeting(self.starttls_port()).filter(|line| line.starts_with("220 ")));
         component.until("SMTP over TLS", || TcpStream::connect(("127.0.0.1", self.implicit_port())).ok());

@@ -58,8 +58,9 @@ impl UserManager {
             fs::DirBuilder::new().mode(0o700).create(dir.path().join(name)).unwrap();
         }
         fs::write(dir.path().join("start"), START).unwrap();
-        let mut command = environment(dir.path(), "sh");
-        command.arg(dir.path().join("start")).arg(&group);
+        // Told to end when the test dies, not killed: only it can end the services that it started.
+        let mut command = environment(dir.path(), "setpriv");
+        command.args(["--pdeathsig", "TERM", "--", "sh"]).arg(dir.path().join("start")).arg(&group);
         command.args(["/usr/lib/systemd/systemd", "--user", "--log-target=console", "--show-status=no"]);
         let component = Component::spawn("systemd --user", &command, &dir.path().join("log"));
         let manager = Self { component, group, dir };
