@@ -1,0 +1,153 @@
+//! dunst on an X server of its own: a real notification service that shows real pixels.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Stdio,
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{
+    Bus, Component,
+    process::{clean, run, until},
+};
+
+const NAME: &str = "org.freedesktop.Notifications";
+
+/// Nothing follows the mouse, nothing goes by itself, everything has its place.
+const CONFIGURATION: &str = "[global]
+    follow = none
+    origin = top-right
+    width = 600
+    font = Sans 10
+    markup = full
+    idle_threshold = 0
+    show_indicators = yes
+    notification_limit = 20
+";
+
+/// A running X server without a screen.
+pub struct Display {
+    // First: stopped before its directory goes.
+    component: Component,
+    number: String,
+    _dir: TempDir,
+}
+
+impl Display {
+    /// Starts one on a free display number.
+    #[track_caller]
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let errors = fs::File::create(&log).unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = clean("Xvfb");
+        command.args(["-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset"]);
+        let component = Component::spawn_with("Xvfb", &command, &log, |command| {
+            command.stdin(Stdio::null()).stdout(Stdio::from(writer)).stderr(errors);
+        });
+        // It writes the number once it listens; the pipe ends if it dies.
+        let mut number = String::new();
+        BufReader::new(reader).read_line(&mut number).unwrap();
+        assert!(!number.trim().is_empty(), "Xvfb gave no display number\n{}", component.log());
+        Self { component, number: number.trim().to_owned(), _dir: dir }
+    }
+
+    /// For `DISPLAY`.
+    pub fn name(&self) -> String {
+        format!(":{}", self.number)
+    }
+
+    /// What is on the screen, as a PNG file.
+    #[track_caller]
+    pub fn screenshot(&self, path: &Path) {
+        assert!(self.component.ended().is_none(), "Xvfb is gone");
+        run(clean("import").args(["-display", &self.name(), "-window", "root"]).arg(path), "").ok();
+    }
+}
+
+/// A running dunst.
+pub struct Dunst<'bus> {
+    // First: stopped before its display and directory go.
+    component: Option<Component>,
+    bus: &'bus Bus,
+    display: Display,
+    home: TempDir,
+}
+
+impl<'bus> Dunst<'bus> {
+    /// Starts one on `bus`.
+    #[track_caller]
+    pub fn start(bus: &'bus Bus) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("dunstrc"), CONFIGURATION).unwrap();
+        let mut dunst = Self { component: None, bus, display: Display::start(), home };
+        dunst.restart();
+        dunst
+    }
+
+    /// Stops it: the notification service leaves the bus, and what it showed is gone.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.component = None;
+        self.bus.wait_without(NAME);
+    }
+
+    /// Starts it (again), showing nothing.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.stop();
+        let mut command = self.bus.client("dunst");
+        command.arg("-conf").arg(self.home.path().join("dunstrc"));
+        command.env("DISPLAY", self.display.name()).env("HOME", self.home.path());
+        let component = Component::spawn("dunst", &command, &self.home.path().join("log"));
+        component.until("its name on the bus", || self.bus.has(NAME).then_some(()));
+        self.component = Some(component);
+    }
+
+    /// How many notifications are on the screen.
+    #[track_caller]
+    pub fn displayed(&self) -> usize {
+        self.dunstctl(["count", "displayed"]).trim().parse().unwrap()
+    }
+
+    /// Waits until so many are on the screen.
+    #[track_caller]
+    pub fn wait_displayed(&self, count: usize) {
+        until(&format!("{count} notifications on the screen"), || (self.displayed() == count).then_some(()));
+    }
+
+    /// What was shown and is gone, newest first, as `dunstctl history` has it: `summary.data`, `body.data`, …
+    #[track_caller]
+    pub fn history(&self) -> Vec<Value> {
+        let history: Value = serde_json::from_str(&self.dunstctl(["history"])).unwrap();
+        history["data"][0].as_array().unwrap().clone()
+    }
+
+    /// Does what a person's click on the newest notification does: its default action, or the only one.
+    #[track_caller]
+    pub fn act(&self) {
+        self.dunstctl(["action", "0"]);
+    }
+
+    /// Does what a person's click on "close" does, to all.
+    #[track_caller]
+    pub fn dismiss_all(&self) {
+        self.dunstctl(["close-all"]);
+    }
+
+    /// What is on the screen, as a PNG file.
+    #[track_caller]
+    pub fn screenshot(&self, path: &Path) {
+        self.display.screenshot(path);
+    }
+
+    #[track_caller]
+    fn dunstctl<const N: usize>(&self, arguments: [&str; N]) -> String {
+        run(self.bus.client("dunstctl").args(arguments), "").ok()
+    }
+}

@@ -1,0 +1,32 @@
+//! The laboratory: real components, each started for one test, in a directory of its own, and stopped when dropped.
+//!
+//! Every wait is for a state (a socket that answers, a name on the bus, a line in a log), with one deadline, and a missed
+//! deadline fails with the component's log. Nothing here is shared between tests, so they run in parallel.
+
+mod bus;
+mod certificates;
+mod dovecot;
+mod dunst;
+mod keypulse;
+mod keyring;
+mod mail;
+mod monitor;
+mod port;
+mod postfix;
+mod process;
+mod settings;
+mod user_manager;
+
+pub use bus::Bus;
+pub use certificates::Certificates;
+pub use dovecot::{Dovecot, Login, Verdict};
+pub use dunst::{Display, Dunst};
+pub use keypulse::{Keypulse, Response, Running, account, credential};
+pub use keyring::Keyring;
+pub use mail::Mail;
+pub use monitor::{Event, Monitor, Notification, Urgency};
+pub use port::Port;
+pub use postfix::Postfix;
+pub use process::{Component, DEADLINE, Output, clean, run, until};
+pub use settings::{Settings, Tls};
+pub use user_manager::UserManager;

@@ -1,0 +1,23 @@
+//! The integration tests, one crate so that it links once.
+//!
+//! Everything here runs against real components: Dovecot, Postfix, gnome-keyring, dunst, systemd, each private to its test.
+//! `tests/run` installs them. A component that is missing is a failure, never a skipped test.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected should stop right there; clippy sees only #[test] functions as tests"
+)]
+#![allow(unreachable_pub, reason = "`pub` marks what the harness offers to the tests")]
+
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the harness offers whole components, whether or not a test asks for every part today"
+)]
+mod lab;
+
+mod lab_smoke;
+mod layers;
+mod source;
+mod unit_file;
