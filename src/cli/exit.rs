@@ -116,7 +116,9 @@ pub(super) fn finish(result: Result<u8, Exit>) -> ExitCode {
         }
         Err(Exit::Failed { error, hint }) => {
             let mut text = format!("keypulse: failed to {error}");
-            for reason in std::iter::successors(error.source(), |reason| reason.source()) {
+            let mut next = error.source();
+            while let Some(reason) = next {
+                next = reason.source();
                 text.push_str(": ");
                 text.push_str(&reason.to_string());
             }
