@@ -19,7 +19,8 @@ impl AppPassword {
     /// If it is not of the shape.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let groups: Vec<&str> = text.split('-').collect();
-        let fits = groups.len() == 4 && groups.iter().all(|g| g.len() == 4 && g.bytes().all(|b| b.is_ascii_lowercase()));
+        let fits =
+            groups.len() == 4 && groups.iter().all(|g| g.len() == 4 && g.bytes().all(|b| b.is_ascii_lowercase()));
         if fits { Ok(Self(Zeroizing::new(text.to_owned()))) } else { Err(Malformed) }
     }
 
