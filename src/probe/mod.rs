@@ -1,1 +1,215 @@
 //! One attempt: connect, TLS, authenticate once, hang up.
+//!
+//! Asks, and hands what it heard to `classify.rs`; decides nothing about passwords. Never sends a credential outside a
+//! verified TLS session, never a second AUTH on a connection, never another mechanism, user name or dash form.
+
+mod connect;
+mod ear;
+mod guard;
+mod imap;
+mod smtp;
+mod tls;
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    panic,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use tokio::{task::JoinHandle, time::timeout_at};
+use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
+
+pub use self::tls::ProberError;
+use crate::{
+    classify::{Heard, Stage, redact::Redactor},
+    config::{Server, TlsMode},
+    health::evidence::{Outcome, Service},
+    secret::AppPassword,
+};
+
+/// How long the farewell may take after the verdict. It changes nothing any more, but the next attempt of the account waits
+/// for it: one connection at a time.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Whom to ask, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The protocol.
+    pub service: Service,
+    /// Where and how.
+    pub server: Server,
+    /// The login name on this service.
+    pub username: String,
+    /// Other names of the account: its address, the login name on the other service. Servers echo them; nobody may see them.
+    pub other_names: Vec<String>,
+    /// One attempt, all stages.
+    pub timeout: Duration,
+}
+
+/// Makes attempts. One for the whole program: it holds the trusted roots and the TLS sessions to resume.
+pub struct Prober {
+    tls: TlsConnector,
+}
+
+impl Prober {
+    /// Loads the system's trusted roots, and those of the PEM file `extra_ca` beside them.
+    ///
+    /// # Errors
+    /// If the file cannot be used, or there are no roots at all.
+    pub fn new(extra_ca: Option<&Path>) -> Result<Self, ProberError> {
+        Ok(Self { tls: tls::connector(extra_ca)? })
+    }
+
+    /// Logs in once and says what came of it. Never fails; a panic inside is `protocol-violation`. Dropping the future ends
+    /// the attempt. The outcome comes within `target.timeout` and half a second for the farewell.
+    pub async fn attempt(self: Arc<Self>, target: Target, password: Arc<AppPassword>) -> Outcome {
+        let begun = Instant::now();
+        // A task of its own: imap-proto panics on some texts (`facts/crates.md` P1), and a panic ends only its task.
+        let task = tokio::spawn(IN_ATTEMPT.scope((), async move { self.ask(&target, &password).await }));
+        match AbortOnDrop(task).finish().await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_panic() => Heard::Panicked.into_outcome(Some(begun.elapsed())),
+            Err(_) => Heard::Interrupted.into_outcome(Some(begun.elapsed())),
+        }
+    }
+
+    async fn ask(&self, target: &Target, password: &AppPassword) -> Outcome {
+        let redactor = password.expose(|secret| {
+            let names = std::iter::once(&target.username).chain(&target.other_names);
+            Redactor::new(names.map(String::as_str)).with_secret(&target.username, secret)
+        });
+        let deadline = Deadline { at: tokio::time::Instant::now() + target.timeout, limit: target.timeout };
+        let attempt = Attempt { username: &target.username, password, redactor: &redactor, deadline };
+        if target.username.is_empty() || target.username.chars().any(char::is_control) {
+            let words = "the user name is empty or holds a control character; no login was sent";
+            return Heard::LoginNotOffered(words).into_outcome(None);
+        }
+        let resolving = connect::resolve(&target.server.host, target.server.port);
+        let addresses = match deadline.bound(Stage::Resolving, resolving).await {
+            Ok(addresses) => addresses,
+            Err(heard) => return heard.into_outcome(None),
+        };
+        let begun = Instant::now();
+        let talked = self.talk(target, &addresses, &attempt).await;
+        let took = Some(begun.elapsed());
+        match talked {
+            Ok((heard, session)) => {
+                let _ = tokio::time::timeout(FAREWELL, session.farewell()).await;
+                heard.into_outcome(took)
+            }
+            Err(heard) => heard.into_outcome(took),
+        }
+    }
+
+    /// Everything from the first connect to the verdict. `Ok` is the answer to the login.
+    async fn talk(
+        &self,
+        target: &Target,
+        addresses: &[std::net::SocketAddr],
+        attempt: &Attempt<'_>,
+    ) -> Result<(Heard, Session), Heard> {
+        let name = tls::server_name(&target.server.host)?;
+        let mut tcp = attempt.deadline.bound(Stage::Connecting, connect::connect(addresses)).await?;
+        let upgraded = target.server.tls == TlsMode::StartTls;
+        if upgraded {
+            tcp = match target.service {
+                Service::Imap => imap::upgrade(tcp, attempt).await?,
+                Service::Smtp => smtp::upgrade(tcp, attempt).await?,
+            };
+        }
+        let secure = attempt.deadline.bound(Stage::Tls, tls::handshake(&self.tls, name, tcp, upgraded)).await?;
+        match target.service {
+            Service::Imap => imap::login(secure, upgraded, attempt).await,
+            Service::Smtp => smtp::login(secure, upgraded, attempt).await,
+        }
+    }
+}
+
+/// What the stages of one attempt share.
+struct Attempt<'a> {
+    username: &'a str,
+    password: &'a AppPassword,
+    redactor: &'a Redactor,
+    deadline: Deadline,
+}
+
+impl Attempt<'_> {
+    /// The SASL PLAIN message (RFC 4616) in base64, with an empty authorization identity: iCloud may refuse another
+    /// (`facts/icloud.md` 2.8).
+    fn sasl_plain(&self) -> Zeroizing<String> {
+        self.password.expose(|secret| {
+            let message = Zeroizing::new(["", self.username, secret].join("\0"));
+            Zeroizing::new(STANDARD.encode(message.as_bytes()))
+        })
+    }
+}
+
+/// One deadline over all stages.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: tokio::time::Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    async fn bound<T>(&self, stage: Stage, doing: impl Future<Output = Result<T, Heard>>) -> Result<T, Heard> {
+        timeout_at(self.at, doing).await.unwrap_or(Err(Heard::Silence(stage, Some(self.limit))))
+    }
+}
+
+/// A connection after the answer to the login.
+enum Session {
+    Imap(Box<imap::Client>),
+    Smtp(Box<smtp::Client>),
+}
+
+impl Session {
+    /// LOGOUT or QUIT, as far as the server lets us.
+    async fn farewell(self) {
+        match self {
+            Self::Imap(client) => imap::farewell(*client).await,
+            Self::Smtp(client) => smtp::farewell(*client).await,
+        }
+    }
+}
+
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> AbortOnDrop<T> {
+    async fn finish(mut self) -> Result<T, tokio::task::JoinError> {
+        (&mut self.0).await
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+tokio::task_local! {
+    /// Set while an attempt's task runs.
+    static IN_ATTEMPT: ();
+}
+
+/// Keeps server text out of panic messages: a panic inside an attempt is logged by its place alone (its payload quotes what
+/// the server sent). Other panics go to the hook that was there before. Call it once, at the start of the program.
+pub fn hush_panics() {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if IN_ATTEMPT.try_with(|()| ()).is_ok() {
+            let place = info.location().map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(place, "a parser failed on a server's words");
+        } else {
+            before(info);
+        }
+    }));
+}
