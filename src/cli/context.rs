@@ -47,28 +47,28 @@ impl Context {
     pub fn client(&self) -> Result<Client, Exit> {
         Ok(Client::new(self.socket()?))
     }
+}
 
-    /// Prints to standard output. A closed pipe ends the command quietly.
-    pub fn print(&self, text: &str) -> Result<(), Exit> {
-        let mut out = anstream::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
-    }
+/// Prints to standard output. A closed pipe ends the command quietly.
+pub fn print(text: &str) -> Result<(), Exit> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
 
-    /// Prints the status for people.
-    pub fn print_table(&self, document: &StatusDocument) -> Result<(), Exit> {
-        let (now, zone) = (document.generated_at, TimeZone::system());
-        let local = |at: Time| time::local(at, now, &zone);
-        let look = Look { now, width: width(), colour: true, local: &local };
-        // anstream takes the colours out where they are not wanted: pipes, NO_COLOR, dumb terminals.
-        self.print(&super::table::render(document, &look))
-    }
+/// Prints the status for people.
+pub fn print_table(document: &StatusDocument) -> Result<(), Exit> {
+    let (now, zone) = (document.generated_at, TimeZone::system());
+    let local = |at: Time| time::local(at, now, &zone);
+    let look = Look { now, width: width(), colour: true, local: &local };
+    // anstream takes the colours out where they are not wanted: pipes, NO_COLOR, dumb terminals.
+    print(&super::table::render(document, &look))
+}
 
-    /// Prints the status document.
-    pub fn print_json(&self, document: &StatusDocument) -> Result<(), Exit> {
-        let json = serde_json::to_string_pretty(document).map_err(Exit::failed)?;
-        self.print(&format!("{json}\n"))
-    }
+/// Prints the status document.
+pub fn print_json(document: &StatusDocument) -> Result<(), Exit> {
+    let json = serde_json::to_string_pretty(document).map_err(Exit::failed)?;
+    print(&format!("{json}\n"))
 }
 
 /// The columns of the terminal, 80 where there is none.

@@ -173,7 +173,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
                 ConfigCommand::Show(JsonArgs { json }) => (config::show(&path)?, json),
             };
             let text = if json { format!("{:#}\n", answer.json) } else { answer.text };
-            context.print(&text)?;
+            context::print(&text)?;
             Ok(0)
         }
         Command::Demo(arguments) => demo::demo(&arguments),

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     CheckArgs, Exit, Format, OkArgs, StatusArgs,
-    context::{Context, block_on},
+    context::{Context, block_on, print_json, print_table},
     exit::{CONFIG, USAGE},
     table::exit_code,
 };
@@ -15,6 +15,7 @@ use crate::{
     config::{self, Config},
     daemon::{self, Heart, Outward, Paths, RunError},
     health::{
+        credential::Health,
         event::{Event, Handover},
         name::CredentialName,
     },
@@ -39,9 +40,9 @@ pub(super) fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Ex
     };
     let json = arguments.json || arguments.format == Format::Json;
     if json {
-        context.print_json(&document)?
+        print_json(&document)?;
     } else {
-        context.print_table(&document)?
+        print_table(&document)?;
     }
     Ok(exit_code(&document))
 }
@@ -78,9 +79,9 @@ pub(super) fn check(context: &Context, arguments: &CheckArgs) -> Result<u8, Exit
         other => other?,
     };
     if arguments.json {
-        context.print_json(&document)?
+        print_json(&document)?;
     } else {
-        context.print_table(&document)?
+        print_table(&document)?;
     }
     Ok(exit_code(&document))
 }
@@ -95,9 +96,8 @@ async fn alone(context: &Context, names: &[CredentialName]) -> Result<StatusDocu
     let (mut heart, mut effects) = take_hold(&config, &paths).await?;
     let now = heart.now();
     heart.engine_mut().only_on_request(now);
-    const REQUEST: u64 = 1;
     let mut answered = false;
-    let mut event = Event::Check { request: REQUEST, names: names.to_vec() };
+    let mut event = Event::Check { request: 1, names: names.to_vec() };
     loop {
         for outward in heart.step(event)? {
             match outward {
@@ -156,10 +156,7 @@ pub(super) fn ok(context: &Context, arguments: &OkArgs) -> Result<u8, Exit> {
     };
     let fine = match (arguments.strict, credential.health) {
         (false, health) => !health.is_dead(),
-        (true, health) => {
-            use crate::health::credential::Health;
-            matches!(health, Health::Healthy | Health::Degraded)
-        }
+        (true, health) => matches!(health, Health::Healthy | Health::Degraded),
     };
     Ok(u8::from(!fine))
 }

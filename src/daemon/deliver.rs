@@ -24,7 +24,7 @@ impl Daemon {
     pub(super) fn deliver(&mut self, order: Order) {
         match order.delivery.channel {
             Channel::Desktop => self.deliver_to_desktop(&order),
-            Channel::Hook => self.deliver_to_hook(order),
+            Channel::Hook => self.deliver_to_hook(&order),
         }
     }
 
@@ -60,7 +60,7 @@ impl Daemon {
         desktop.show(Notice { incident: incident.id, message, silent: tidings == Tidings::PutBack, replaces: shown });
     }
 
-    fn deliver_to_hook(&mut self, order: Order) {
+    fn deliver_to_hook(&mut self, order: &Order) {
         let id = order.delivery.id;
         let Some(hook) = self.heart.config().notify.hook.clone() else { return self.answer(id, Handover::Done(None)) };
         let Some(incident) = order.account.incident.clone() else { return self.answer(id, Handover::Done(None)) };

@@ -138,12 +138,11 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let (sender, mut requests) = mpsc::channel::<Request>(64);
     let server = api::serve(listener, sender, api::Limits::default());
     tokio::pin!(server);
-    let (desktop, mut desktop_events) = match heart.config().notify.desktop {
-        true => {
-            let (desktop, events) = Desktop::start(options.test);
-            (Some(desktop), Some(events))
-        }
-        false => (None, None),
+    let (desktop, mut desktop_events) = if heart.config().notify.desktop {
+        let (desktop, events) = Desktop::start(options.test);
+        (Some(desktop), Some(events))
+    } else {
+        (None, None)
     };
     heart.announce();
     let mut daemon = Daemon {
