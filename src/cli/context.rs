@@ -18,7 +18,7 @@ use crate::{
 
 /// What every command needs.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub(super) struct Context {
     global: Global,
     environment: Environment,
 }
@@ -29,35 +29,35 @@ impl Context {
     }
 
     /// The configuration file.
-    pub fn config_file(&self) -> Result<PathBuf, Exit> {
+    pub(super) fn config_file(&self) -> Result<PathBuf, Exit> {
         Ok(self.environment.config_file(self.global.config.as_deref())?)
     }
 
     /// Configuration and state.
-    pub fn paths(&self) -> Result<Paths, Exit> {
+    pub(super) fn paths(&self) -> Result<Paths, Exit> {
         Ok(Paths { config: self.config_file()?, state: self.environment.state_dir()? })
     }
 
     /// The socket.
-    pub fn socket(&self) -> Result<PathBuf, Exit> {
+    pub(super) fn socket(&self) -> Result<PathBuf, Exit> {
         Ok(self.environment.socket(self.global.socket.as_deref())?)
     }
 
     /// The daemon on that socket.
-    pub fn client(&self) -> Result<Client, Exit> {
+    pub(super) fn client(&self) -> Result<Client, Exit> {
         Ok(Client::new(self.socket()?))
     }
 }
 
 /// Prints to standard output. A closed pipe ends the command quietly.
-pub fn print(text: &str) -> Result<(), Exit> {
+pub(super) fn print(text: &str) -> Result<(), Exit> {
     let mut out = anstream::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
 }
 
 /// Prints the status for people.
-pub fn print_table(document: &StatusDocument) -> Result<(), Exit> {
+pub(super) fn print_table(document: &StatusDocument) -> Result<(), Exit> {
     let (now, zone) = (document.generated_at, TimeZone::system());
     let local = |at: Time| time::local(at, now, &zone);
     let look = Look { now, width: width(), colour: true, local: &local };
@@ -66,7 +66,7 @@ pub fn print_table(document: &StatusDocument) -> Result<(), Exit> {
 }
 
 /// Prints the status document.
-pub fn print_json(document: &StatusDocument) -> Result<(), Exit> {
+pub(super) fn print_json(document: &StatusDocument) -> Result<(), Exit> {
     let json = serde_json::to_string_pretty(document).map_err(Exit::failed)?;
     print(&format!("{json}\n"))
 }
@@ -79,7 +79,7 @@ fn width() -> usize {
 }
 
 /// Runs a command's future on the one thread that keypulse has.
-pub fn block_on<T>(future: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
+pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(future);
     // A keyring or file system that hangs must not keep us.

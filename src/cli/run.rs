@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The variable with the log filter.
-pub const LOG: &str = "KEYPULSE_LOG";
+pub(super) const LOG: &str = "KEYPULSE_LOG";
 
 pub(super) fn run(context: &Context) -> Result<u8, Exit> {
     let options = Options { paths: context.paths()?, socket: context.socket()?, test: false };
@@ -55,7 +55,7 @@ pub(super) fn log(filter: EnvFilter) {
 /// No core dumps, and no other process of the same user looks into our memory: it holds passwords now and then.
 fn harden() {
     use rustix::process::{Resource, Rlimit, setrlimit};
-    drop(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }));
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     #[cfg(target_os = "linux")]
-    drop(rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable));
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }

@@ -21,10 +21,10 @@ use crate::{
 
 impl Daemon {
     /// Hands a message to its channel.
-    pub(super) fn deliver(&mut self, order: Order) {
+    pub(super) fn deliver(&mut self, order: &Order) {
         match order.delivery.channel {
-            Channel::Desktop => self.deliver_to_desktop(&order),
-            Channel::Hook => self.deliver_to_hook(&order),
+            Channel::Desktop => self.deliver_to_desktop(order),
+            Channel::Hook => self.deliver_to_hook(order),
         }
     }
 

@@ -27,6 +27,7 @@ use crate::{
     health::{
         credential::{Health, Transition},
         event::{Event, Handover},
+        name::CredentialName,
         outbox::Channel,
         schedule::Timestamp,
     },
@@ -168,7 +169,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         daemon.heart.set_alarm();
         tokio::select! {
             biased;
-            _ = async { let [term, int] = &mut stop; tokio::select! { _ = term.recv() => (), _ = int.recv() => () } } => break,
+            () = async { let [term, int] = &mut stop; tokio::select! { _ = term.recv() => (), _ = int.recv() => () } } => break,
             _ = hangup.recv() => drop(daemon.reload()),
             () = tick(watchdog.as_mut()) => service::alive(),
             Some(effect) = effects.recv() => {
@@ -236,12 +237,12 @@ impl Daemon {
                 Outward::Incident { tidings, account } => {
                     let Some(incident) = account.incident.clone() else { continue };
                     let event = IncidentEvent::from(tidings);
-                    let names: Vec<&str> = incident.credentials.iter().map(|name| name.as_str()).collect();
+                    let names: Vec<&str> = incident.credentials.iter().map(CredentialName::as_str).collect();
                     info!(cause = %incident.cause, "{}: {}", event.as_str(), names.join(", "));
                     let message = IncidentMessage::build(event, &account, &incident, self.heart.offset_ms());
                     drop(self.stream.send(StreamEvent::Incident(message)));
                 }
-                Outward::Deliver(order) => self.deliver(order),
+                Outward::Deliver(order) => self.deliver(&order),
                 Outward::Answer(request) => {
                     if let Some(reply) = self.waiting.remove(&request) {
                         drop(reply.send(Ok(self.document())));

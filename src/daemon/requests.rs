@@ -13,10 +13,12 @@ impl Daemon {
     pub(super) fn request(&mut self, request: Request) -> Result<(), RunError> {
         // A reply that cannot be sent belongs to a client that went away.
         match request {
-            Request::Status { names, reply } => drop(reply.send(self.document().only(&names))),
+            Request::Status { names, reply } => {
+                let _ = reply.send(self.document().only(&names));
+            }
             Request::Check { names, wait: _, reply } => {
                 if let Some(unknown) = self.unknown(&names) {
-                    drop(reply.send(Err(unknown)));
+                    let _ = reply.send(Err(unknown));
                     return Ok(());
                 }
                 self.next_request += 1;
@@ -25,8 +27,12 @@ impl Daemon {
                 self.waiting.insert(request, reply);
                 self.step(Event::Check { request, names })?;
             }
-            Request::Subscribe { reply } => drop(reply.send(self.stream.subscribe())),
-            Request::Reload { reply } => drop(reply.send(self.reload())),
+            Request::Subscribe { reply } => {
+                let _ = reply.send(self.stream.subscribe());
+            }
+            Request::Reload { reply } => {
+                let _ = reply.send(self.reload());
+            }
             Request::Reserve { account, reply } => {
                 let answer = match self.heart.reserve(&account)? {
                     Ok(id) => {
@@ -35,13 +41,15 @@ impl Daemon {
                     }
                     Err(frees_at) => Err(RationUsedUp { frees_at: Some(Time::new(frees_at, self.heart.offset_ms())) }),
                 };
-                drop(reply.send(answer));
+                let _ = reply.send(answer);
             }
             Request::Settle { id, rejected, reply } => {
                 let known = self.heart.settle(id, rejected)?;
-                drop(reply.send(if known { Ok(()) } else { Err(UnknownReservation) }));
+                let _ = reply.send(if known { Ok(()) } else { Err(UnknownReservation) });
             }
-            Request::Ping { reply } => drop(reply.send(())),
+            Request::Ping { reply } => {
+                let _ = reply.send(());
+            }
         }
         Ok(())
     }

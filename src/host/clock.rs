@@ -157,7 +157,7 @@ impl Alarm {
             let _ = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
             return;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

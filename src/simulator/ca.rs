@@ -83,6 +83,7 @@ pub(super) struct Certificates {
 impl Certificates {
     /// Makes an authority, another one that nobody is told of, and the certificates.
     pub(super) fn generate() -> Result<Self, CaError> {
+        #[expect(clippy::disallowed_methods, reason = "certificates expire by the wall clock")]
         let today = date_time_ymd(1970, 1, 1) + SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (yesterday, next_month) = (today - DAY, today + 30 * DAY);
         let sound = authority("keypulse simulator, trust for tests only")?;

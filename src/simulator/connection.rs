@@ -56,6 +56,7 @@ impl Connection {
         answer: Answer,
     ) {
         let seen = LoginSeen {
+            #[expect(clippy::disallowed_methods, reason = "a log for people is written in the wall clock")]
             at: SystemTime::now(),
             service: self.service,
             connection: self.id,

@@ -19,5 +19,6 @@ mod lab;
 
 mod lab_smoke;
 mod layers;
+mod main_job;
 mod source;
 mod unit_file;
