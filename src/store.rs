@@ -16,7 +16,7 @@ use crate::health::{
     event::{AccountRow, AttemptRow, Memory, Record, StoredAccount},
     name::Address,
     ration::Spent,
-    schedule::{DAY, Timestamp},
+    schedule::{Anchor, DAY, Timestamp},
 };
 
 /// The file in the state directory.
@@ -61,19 +61,6 @@ pub struct Store {
     path: PathBuf,
     /// Held until the process ends. `None` where the state is only read.
     _lock: Option<fs::File>,
-}
-
-/// Where keypulse's time line stood when the state was last written. See `host/clock.rs`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Anchor {
-    /// Which boot of the machine; `None` where that cannot be known.
-    pub boot: Option<String>,
-    /// Milliseconds since that boot, suspends included.
-    pub since_boot_ms: i64,
-    /// The wall clock, in Unix milliseconds.
-    pub wall_ms: i64,
-    /// keypulse's time.
-    pub at: Timestamp,
 }
 
 /// Why the state cannot be used.

@@ -51,6 +51,19 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
+/// Where keypulse's time line stood when the state was last written. See `host/clock.rs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Which boot of the machine; `None` where that cannot be known.
+    pub boot: Option<String>,
+    /// Milliseconds since that boot, suspends included.
+    pub since_boot_ms: i64,
+    /// The wall clock, in Unix milliseconds.
+    pub wall_ms: i64,
+    /// keypulse's time.
+    pub at: Timestamp,
+}
+
 /// The person's `[schedule]` and `[limits]`, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {

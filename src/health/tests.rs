@@ -45,6 +45,10 @@ struct World {
     answered: Vec<u64>,
     stored: Memory,
     silent_channel: bool,
+    /// Every refusal: when, whose, which password.
+    refusals: Vec<(Timestamp, Address, u8)>,
+    /// Every password that a credential ever held.
+    held: BTreeSet<(CredentialName, u8)>,
 }
 
 fn name(text: &str) -> CredentialName {
@@ -103,6 +107,8 @@ impl World {
             answered: Vec::new(),
             stored: Memory::default(),
             silent_channel: false,
+            refusals: Vec::new(),
+            held: BTreeSet::new(),
         }
     }
 
@@ -113,8 +119,8 @@ impl World {
         for credential in world.credentials() {
             assert_eq!(credential.health, Health::Healthy, "{}", credential.name);
         }
-        world.attempts.clear();
         world.transitions.clear();
+        world.attempts.clear();
         world
     }
 
@@ -123,6 +129,7 @@ impl World {
     }
 
     fn event(&mut self, event: Event) {
+        self.held.extend(self.holds.iter().map(|(name, secret)| (name.clone(), *secret)));
         let mut events = vec![event];
         while let Some(event) = (!events.is_empty()).then(|| events.remove(0)) {
             for action in self.engine.handle(event, self.now) {
@@ -152,6 +159,10 @@ impl World {
                     Weather::Fine if dead => Finding::Rejected,
                     Weather::Fine => Finding::Accepted,
                 };
+                if finding == Finding::Rejected {
+                    let address = self.setup.accounts[self.account_of(&credential)].0.clone();
+                    self.refusals.push((self.now, address, self.holds[&credential]));
+                }
                 let outcome = Outcome { finding, code: None, detail: None, took: None };
                 events.push(Event::Attempted { id, outcome });
             }
@@ -267,21 +278,25 @@ impl World {
         assert_eq!(self.tidings(), expected);
     }
 
-    /// `verdicts.md`, part 7, after every single event.
+    /// `verdicts.md`, part 7, after every single event: properties 1 and 4, by the world's own count.
     fn invariants(&self) {
         for account in self.accounts() {
-            assert!(account.failed_logins_24h <= account.failed_login_limit, "property 4: the ration was exceeded");
-            for credential in account.credentials {
-                let secret = self.holds[&credential.name];
-                if credential.health.is_dead() && !credential.presumed {
-                    let refused = |row: &&AttemptRow| row.outcome.finding == Finding::Rejected;
+            let of_account = || self.refusals.iter().filter(|refusal| refusal.1 == account.address);
+            let lately = of_account().rev().take_while(|refusal| self.now.since(refusal.0) < DAY).count();
+            let limit = usize::try_from(account.failed_login_limit).unwrap();
+            assert!(lately <= limit, "property 4: {lately} failed logins of {} in a day", account.address);
+            for credential in account.credentials.iter().filter(|credential| credential.health.is_dead()) {
+                if credential.presumed {
+                    let secrets: BTreeSet<u8> = of_account().map(|refusal| refusal.2).collect();
+                    assert!(secrets.len() >= 4, "property 1: {} presumed after {secrets:?}", credential.name);
+                } else {
+                    let known = |secret: u8| self.held.contains(&(credential.name.clone(), secret));
                     assert!(
-                        self.attempts.iter().any(|row| refused(&row)),
+                        of_account().any(|refusal| known(refusal.2)),
                         "property 1: {} without a refusal",
                         credential.name
                     );
                 }
-                let _ = secret;
             }
         }
     }

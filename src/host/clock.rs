@@ -10,8 +10,7 @@ use jiff::tz::TimeZone;
 use crate::{
     api::time::{self, Time},
     config::QuietHours,
-    health::schedule::Timestamp,
-    store::Anchor,
+    health::schedule::{Anchor, Timestamp},
 };
 
 /// The one clock of a process. Reads the machine's clocks; nothing else does.
