@@ -1,6 +1,6 @@
 //! The configuration in effect as TOML, defaults filled in.
 //!
-//! [`parse`](super::parse) reads it back to the same. It holds no secret, only where secrets are; a command that somebody
+//! [`parse`](super::parse()) reads it back to the same. It holds no secret, only where secrets are; a command that somebody
 //! wrote a password into is masked.
 
 use std::fmt::{self, Display};

@@ -20,5 +20,6 @@ mod lab;
 mod lab_smoke;
 mod layers;
 mod main_job;
+mod measure;
 mod source;
 mod unit_file;
