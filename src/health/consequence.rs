@@ -51,8 +51,6 @@ impl Engine {
             }
             Judgement::Refused | Judgement::Nothing => {}
         }
-        self.choose_leader(index, now);
-        self.go_on_with_poll(index, now);
     }
 
     /// What others have to say about a refusal in this round.
@@ -214,7 +212,7 @@ impl Engine {
     }
 
     /// Where nobody leads and somebody waits, the one refused first leads.
-    fn choose_leader(&mut self, index: usize, now: Timestamp) {
+    pub(super) fn choose_leader(&mut self, index: usize, now: Timestamp) {
         let policy = self.policy.clone();
         let Some(account) = self.accounts.get_mut(index) else { return };
         if account.leader().is_some() {
@@ -233,7 +231,7 @@ impl Engine {
     pub(super) fn go_on_with_poll(&mut self, index: usize, now: Timestamp) {
         let Some(account) = self.accounts.get_mut(index) else { return };
         let Some(poll) = account.memory.poll.clone() else { return };
-        let leader_lives = account.login(poll.leader).is_none_or(Login::is_alive);
+        let leader_lives = account.in_use().find(|login| login.fingerprint == poll.leader).is_none_or(Login::is_alive);
         if leader_lives || account.accepted_after(poll.refused_at) {
             account.end_poll(now);
             return;
@@ -258,12 +256,15 @@ impl Engine {
                 }
             }
             Some(_) | None if leads => {} // all are asked: the leader's verdict decides
-            Some(_) | None => {
-                self.presume_siblings(index, now);
-                if let Some(account) = self.accounts.get_mut(index) {
-                    account.end_poll(now);
-                }
-            }
+            Some(_) | None => self.give_up_poll(index, now),
+        }
+    }
+
+    /// No more siblings can be asked: those refused so far decide.
+    pub(super) fn give_up_poll(&mut self, index: usize, now: Timestamp) {
+        self.presume_siblings(index, now);
+        if let Some(account) = self.accounts.get_mut(index) {
+            account.end_poll(now);
         }
     }
 

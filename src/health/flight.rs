@@ -223,7 +223,7 @@ impl Engine {
                     login.due = None;
                 }
                 if let Why::Sibling(_) = why {
-                    self.presume_siblings(index, now);
+                    self.give_up_poll(index, now);
                 }
             }
             Why::Again | Why::Retest | Why::Changed => {

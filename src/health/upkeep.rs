@@ -17,6 +17,9 @@ impl Engine {
     /// Brings transitions, incidents and messages up to what the secrets are now.
     pub(super) fn upkeep(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         for index in 0..self.accounts.len() {
+            // A leader may have left without a verdict: its secret was changed, or its credential removed.
+            self.choose_leader(index, now);
+            self.go_on_with_poll(index, now);
             self.incident_upkeep(index, now, actions);
             self.transitions(index, now, actions);
             self.messages(index, now, actions);
