@@ -163,7 +163,7 @@ fn normal(word: &str) -> Vec<char> {
 }
 
 /// The candidate that was most likely meant: at most a third of the letters wrong.
-pub(super) fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn near<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = normal(word);
     candidates
         .into_iter()

@@ -20,6 +20,7 @@ mod show;
 mod write;
 
 pub use accounts::default_secret;
+pub use complain::near;
 pub use error::{ConfigError, Kind, Problem};
 pub use excerpt::Excerpt;
 pub use parse::{parse, parse_with_home};

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::debug;
 
-use super::RunError;
+use super::{RunError, guest::target};
 use crate::{
     api::{DaemonInfo, StatusDocument},
     config::{self, Config},
@@ -14,14 +14,14 @@ use crate::{
         credential::{Overall, Transition},
         engine::Engine,
         event::{Action, Event, Handover, Memory, Order, Record, Setup},
-        evidence::{Cause, Outcome, PerService, Service},
+        evidence::{Cause, Outcome, Service},
         name::{Address, CredentialName},
         outbox::{Channel, Tidings},
         schedule::Timestamp,
         view::AccountStatus,
     },
     host::clock::{Alarm, Clock},
-    probe::{Prober, Target},
+    probe::Prober,
     secret::{AppPassword, Asked, DigestKey, Reader, Unavailable},
     store::{Store, StoreError},
 };
@@ -275,13 +275,7 @@ impl Heart {
 
     fn attempt(&mut self, id: u64, round: u64, name: &CredentialName, service: Service) {
         let (prober, effects) = (Arc::clone(&self.prober), self.effects.clone());
-        let target = self.config.find(name).map(|(account, _)| Target {
-            service,
-            server: self.config.servers.of(service).clone(),
-            username: account.usernames.of(service).clone(),
-            other_names: other_names(account),
-            timeout: self.config.timeout,
-        });
+        let target = self.config.find(name).map(|(account, _)| target(&self.config, account, service));
         debug!(id, credential = %name, %service, "attempt");
         let password = self.secrets.get(&round).cloned();
         self.spawn(async move {
@@ -395,13 +389,6 @@ fn setup(config: &Config) -> Setup {
         accounts: config.accounts.iter().map(|account| (account.address.clone(), credentials(account))).collect(),
         channels,
     }
-}
-
-/// Names that a server's text may repeat, and nobody shall read there.
-fn other_names(account: &config::Account) -> Vec<String> {
-    let address = &account.address;
-    let PerService { imap, smtp } = account.usernames.clone();
-    vec![address.to_string(), address.local_part().to_owned(), imap, smtp]
 }
 
 /// Jitter shall differ between machines and starts; nothing secret hangs on it.

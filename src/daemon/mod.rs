@@ -4,9 +4,11 @@
 //! an event. Decides nothing: the engine does.
 
 mod deliver;
+mod guest;
 mod heart;
 mod requests;
 
+pub use guest::{Dead, known_dead, target};
 pub use heart::{Effect, Heart, Outward, Paths, stored};
 
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};

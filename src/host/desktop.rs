@@ -162,6 +162,14 @@ impl Desktop {
         self.send(Command::Note(self.marked(message)));
     }
 
+    /// What calls itself the notification service of this session, such as "dunst 1.9.0". In words that fit a line.
+    ///
+    /// # Errors
+    /// Why there is none, or why it does not say: as in [`DesktopEvent::Failed`].
+    pub async fn service() -> Result<String, String> {
+        platform::service().await
+    }
+
     fn marked(&self, message: Message) -> Message {
         if self.test { message.test() } else { message }
     }

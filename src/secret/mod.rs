@@ -123,6 +123,15 @@ impl Reader {
         password_of(&secret, &whence, any_shape)
     }
 
+    /// Makes sure that an item can be written to the system's keyring, before anybody types a password for it. A person
+    /// waits: a locked keyring may ask to be unlocked.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when there is no keyring, or it stays locked.
+    pub async fn open_keyring(&self, service: &str, username: &str) -> Result<(), Unavailable> {
+        self.keyring.open(&keyring::Item::named(service, username), &self.limits).await
+    }
+
     /// Stores a password in the system's keyring, in place of the one that is there. A person waits: a locked keyring may
     /// ask to be unlocked.
     ///

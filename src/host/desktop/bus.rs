@@ -90,6 +90,15 @@ impl Bus {
     }
 }
 
+/// Name and version, as the service says them. On a connection of its own.
+pub(super) async fn server() -> Result<String, String> {
+    let bus = within(Connection::session()).await?;
+    let reply = within(bus.call_method(Some(NAME), PATH, Some(NAME), "GetServerInformation", &())).await?;
+    let told: Result<(String, String, String, String), _> = reply.body().deserialize();
+    let (name, _vendor, version, _specification) = told.map_err(|error| phrase(&error.to_string()))?;
+    Ok(phrase(format!("{name} {version}").trim()))
+}
+
 async fn within<T>(call: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
     match timeout(TIME_LIMIT, call).await {
         Ok(Ok(reply)) => Ok(reply),

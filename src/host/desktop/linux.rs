@@ -105,6 +105,11 @@ pub(super) async fn run(mut orders: mpsc::UnboundedReceiver<Command>, events: mp
     follower.abort();
 }
 
+/// Name and version of the notification service.
+pub(super) async fn service() -> Result<String, String> {
+    bus::server().await
+}
+
 /// The notification of an incident.
 pub(super) fn standing(message: &Message, silent: bool, capabilities: &[String]) -> Notification {
     let mut notification = plain(message, capabilities);

@@ -36,6 +36,12 @@ pub(super) async fn run(mut orders: mpsc::UnboundedReceiver<Command>, events: mp
     }
 }
 
+/// There is but one.
+#[expect(clippy::unused_async, reason = "elsewhere it has to be asked")]
+pub(super) async fn service() -> Result<String, String> {
+    Ok("the notification centre".to_owned())
+}
+
 /// On a thread of its own: the call can wait for the system.
 async fn show(message: Message) -> Result<(), String> {
     let (done, answer) = oneshot::channel();

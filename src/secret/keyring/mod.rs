@@ -85,6 +85,11 @@ impl Keyring {
         }
     }
 
+    /// Unlocks what a write needs.
+    pub(super) async fn open(&self, item: &Item, limits: &Limits) -> Result<(), Unavailable> {
+        platform::make_ready(item, platform::For::Writing, Asked::ByPerson, limits).await.map(|_| ())
+    }
+
     pub(super) async fn set(
         &self,
         item: Item,

@@ -1,0 +1,71 @@
+//! What a command needs to make a login of its own, beside the daemon's loop: `add` asks the servers itself.
+//!
+//! Decides nothing and sends nothing. The ration is asked through the socket where a daemon runs, else through [`Heart`].
+//!
+//! [`Heart`]: super::Heart
+
+use super::{Paths, RunError};
+use crate::{
+    api::Time,
+    config::{Account, Config},
+    health::evidence::{PerService, Service},
+    host::clock::Clock,
+    probe::Target,
+    secret::{AppPassword, DigestKey},
+    store::{Store, StoreError},
+};
+
+/// Whom to ask, and as whom, for one login of `account`.
+#[must_use]
+pub fn target(config: &Config, account: &Account, service: Service) -> Target {
+    Target {
+        service,
+        server: config.servers.of(service).clone(),
+        username: account.usernames.of(service).clone(),
+        other_names: other_names(account),
+        timeout: config.timeout,
+    }
+}
+
+/// A password that the state calls dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dead {
+    /// Since when it has been refused.
+    pub since: Time,
+    /// Now, on the same wall clock.
+    pub now: Time,
+    /// It was accepted before.
+    pub revoked: bool,
+}
+
+/// Whether the state calls this password of `account` dead: then it is latched, and not sent again but by a named `check`
+/// (`verdicts.md`, part 6). Looks beside a running daemon; locks and writes nothing but a digest key where there is none.
+///
+/// # Errors
+/// Where there is a state and it cannot be used.
+pub fn known_dead(paths: &Paths, account: &Account, password: &AppPassword) -> Result<Option<Dead>, RunError> {
+    let store = match Store::look(&paths.state) {
+        Ok(store) => store,
+        Err(StoreError::Absent) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let key = DigestKey::load_or_create(&paths.state)
+        .map_err(|source| RunError::Key { directory: paths.state.clone(), source })?;
+    let fingerprint = key.fingerprint(password, &account.usernames);
+    let clock = Clock::resume(store.anchor()?.as_ref());
+    let memory = store.memory()?;
+    let logins = memory.accounts.get(&account.address.key()).map_or(&[][..], |stored| &stored.logins);
+    let dead = logins.iter().find(|login| login.fingerprint == fingerprint && login.verdict().is_some());
+    Ok(dead.and_then(|login| {
+        let time = |at| Time::new(at, clock.offset_ms());
+        let since = time(login.verdict()?.first_refused_at);
+        Some(Dead { since, now: time(clock.now()), revoked: login.ever_accepted() })
+    }))
+}
+
+/// Names that a server's text may repeat, and nobody shall read there.
+fn other_names(account: &Account) -> Vec<String> {
+    let address = &account.address;
+    let PerService { imap, smtp } = account.usernames.clone();
+    vec![address.to_string(), address.local_part().to_owned(), imap, smtp]
+}
