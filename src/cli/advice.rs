@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The way to a new password.
-const PATH: &str = "account.apple.com → Sign-In and Security → App-Specific Passwords";
+pub(super) const PATH: &str = "account.apple.com → Sign-In and Security → App-Specific Passwords";
 
 /// What happened to the account and what to do, each a list of paragraphs.
 #[must_use]

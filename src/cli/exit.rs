@@ -27,6 +27,13 @@ pub enum Exit {
     Config(ConfigError),
     /// A name that is not configured.
     UnknownName(String),
+    /// Wrong usage that the grammar cannot see: what is wrong, and what to do.
+    Misuse {
+        /// A sentence.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
     /// Anything else that failed: what was tried, and perhaps what to do.
     Failed {
         /// Fits after "failed to".
@@ -44,6 +51,11 @@ impl Exit {
     /// A failure with its reasons.
     pub fn failed(error: impl Error + 'static) -> Self {
         Self::Failed { error: Box::new(error), hint: None }
+    }
+
+    /// Wrong usage that the grammar cannot see.
+    pub fn misuse(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Misuse { message: message.into(), hint: hint.into() }
     }
 
     /// A failure in words that fit after "failed to", with what to do about it.
@@ -112,6 +124,10 @@ pub(super) fn finish(result: Result<u8, Exit>) -> ExitCode {
         }
         Err(Exit::UnknownName(message)) => {
             anstream::eprintln!("keypulse: {message}");
+            USAGE
+        }
+        Err(Exit::Misuse { message, hint }) => {
+            anstream::eprintln!("keypulse: {message}\nhint: {hint}");
             USAGE
         }
         Err(Exit::Failed { error, hint }) => {

@@ -10,10 +10,14 @@ mod context;
 pub mod demo;
 pub mod exit;
 pub mod notify_test;
+mod prompt;
+pub mod remove;
 mod run;
 mod status;
 pub mod style;
 pub mod table;
+mod tell;
+mod verify;
 
 pub use exit::Exit;
 
@@ -42,10 +46,10 @@ Everywhere: 64 wrong usage or unknown name, 78 wrong configuration, 70 internal 
 #[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Use this configuration file [env: KEYPULSE_CONFIG]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 90)]
     pub config: Option<PathBuf>,
     /// Use the daemon on this socket [env: KEYPULSE_SOCKET]
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 91)]
     pub socket: Option<PathBuf>,
 }
 
@@ -63,7 +67,7 @@ enum Command {
     /// Take a password, try it on both servers, store it and watch it; also to replace one that died
     Add(add::AddArgs),
     /// Stop watching a password; also removes it from the keyring where keypulse put it
-    Remove(add::RemoveArgs),
+    Remove(remove::RemoveArgs),
     /// Run the daemon in the foreground
     Run,
     /// Send a test message and say who took it
@@ -162,7 +166,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Check(arguments) => status::check(&context, &arguments),
         Command::Ok(arguments) => status::ok(&context, &arguments),
         Command::Add(arguments) => add::add(&context, &arguments),
-        Command::Remove(arguments) => add::remove(&context, &arguments),
+        Command::Remove(arguments) => remove::remove(&context, &arguments),
         Command::Run => run::run(&context),
         Command::NotifyTest(arguments) => notify_test::notify_test(&context, &arguments),
         Command::Config(command) => {

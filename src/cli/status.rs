@@ -62,7 +62,10 @@ async fn current(context: &Context) -> Result<StatusDocument, Exit> {
 
 pub(super) fn check(context: &Context, arguments: &CheckArgs) -> Result<u8, Exit> {
     let document = block_on(async {
-        let progress = Progress::start(&arguments.names);
+        let progress = Progress::start(match &*arguments.names {
+            [] => "checking all passwords".to_owned(),
+            names => format!("checking {}", names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        });
         let checked = match context.client()?.check(&arguments.names, PATIENCE).await {
             Ok(checked) => Ok(checked.document),
             Err(ClientError::NoDaemon { .. }) => alone(context, &arguments.names).await,
@@ -123,7 +126,7 @@ async fn alone(context: &Context, names: &[CredentialName]) -> Result<StatusDocu
 }
 
 /// The state, as soon as another process lets go of it.
-async fn take_hold(
+pub(super) async fn take_hold(
     config: &Config,
     paths: &Paths,
 ) -> Result<(Heart, tokio::sync::mpsc::UnboundedReceiver<daemon::Effect>), Exit> {
@@ -161,7 +164,7 @@ pub(super) fn ok(context: &Context, arguments: &OkArgs) -> Result<u8, Exit> {
     Ok(u8::from(!fine))
 }
 
-fn not_configured(name: &str, config: &Config) -> Exit {
+pub(super) fn not_configured(name: &str, config: &Config) -> Exit {
     let all: Vec<&str> =
         config.accounts.iter().flat_map(|account| &account.credentials).map(|c| c.name.as_str()).collect();
     Exit::UnknownName(unknown(name, &all))
@@ -183,27 +186,25 @@ fn unknown(name: &str, all: &[&str]) -> String {
     if all.len() > SHOWN {
         list.push_str(", …");
     }
-    format!("no credential is named {name:?}; there are: {list}")
+    let meant =
+        config::near(name, all.iter().copied()).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
+    format!("no credential is named {name:?}; {meant}there are: {list}")
 }
 
-/// "Checking …" on a terminal while it takes time.
-struct Progress(Option<tokio::task::JoinHandle<()>>);
+/// Says on a terminal what takes its time, until it is dropped.
+pub(super) struct Progress(Option<tokio::task::JoinHandle<()>>);
 
 impl Progress {
-    fn start(names: &[CredentialName]) -> Self {
+    pub(super) fn start(doing: String) -> Self {
         use std::io::{IsTerminal, Write};
         if !std::io::stderr().is_terminal() {
             return Self(None);
         }
-        let what = match names {
-            [] => "all passwords".to_owned(),
-            names => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-        };
         Self(Some(tokio::spawn(async move {
             for frame in ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"].iter().cycle() {
                 sleep(Duration::from_millis(120)).await;
                 let mut err = anstream::stderr().lock();
-                drop(write!(err, "\r{frame} checking {what} …").and_then(|()| err.flush()));
+                drop(write!(err, "\r{frame} {doing} …").and_then(|()| err.flush()));
             }
         })))
     }
