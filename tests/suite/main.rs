@@ -17,9 +17,11 @@
 )]
 mod lab;
 
+mod add;
 mod lab_smoke;
 mod layers;
 mod main_job;
 mod measure;
+mod notify_test;
 mod source;
 mod unit_file;

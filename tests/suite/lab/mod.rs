@@ -15,6 +15,7 @@ mod port;
 mod postfix;
 mod process;
 mod settings;
+mod terminal;
 mod user_manager;
 
 pub use bus::Bus;
@@ -29,4 +30,5 @@ pub use port::Port;
 pub use postfix::Postfix;
 pub use process::{Component, DEADLINE, Output, clean, run, until};
 pub use settings::{Settings, Tls};
+pub use terminal::Terminal;
 pub use user_manager::UserManager;
