@@ -17,6 +17,7 @@
 )]
 mod lab;
 
+mod demo;
 mod lab_smoke;
 mod layers;
 mod main_job;
