@@ -82,13 +82,14 @@ async fn perform(keep: bool) -> Result<u8, Exit> {
     let mut kept = false;
     if keep && matches!(ended, Ended::Told) {
         kept = true;
-        ended = match stay(&stage, &mut screen) {
-            Err(exit) => Ended::Failed(exit),
-            Ok(()) => tokio::select! {
+        ended = if let Err(exit) = stay(&stage, &mut screen) {
+            Ended::Failed(exit)
+        } else {
+            tokio::select! {
                 biased;
                 signal = signals.next() => Ended::Signal(signal),
                 result = &mut daemon => Ended::Daemon(result),
-            },
+            }
         };
     }
 
@@ -119,7 +120,11 @@ async fn perform(keep: bool) -> Result<u8, Exit> {
         Ended::Daemon(Ok(())) => {
             Err(Exit::because("keep the daemon running: it stopped by itself", "please report this"))
         }
-        Ended::Signal(_) if kept => Ok(0),
+        Ended::Signal(_) if kept => {
+            // Perhaps the terminal is what went away.
+            drop(screen.say("Everything is stopped and removed."));
+            Ok(0)
+        }
         Ended::Signal(kind) => {
             anstream::eprintln!("keypulse: interrupted; nothing is left behind");
             Ok(u8::try_from(SIGNALLED + kind.as_raw_value()).unwrap_or(1))

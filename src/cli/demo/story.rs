@@ -111,6 +111,8 @@ impl Story<'_> {
         ))?;
         self.screen.gap()?;
         self.pause(1500).await;
+        // Not in the middle of a check: one service would accept what the other refuses.
+        self.status(&self.heroes()).await?;
         self.stage.world().reset_main_password(HERO);
         self.screen.start_watch();
         self.screen.happened(BAD, "●", ("Apple", WHO), "main password reset")
@@ -121,6 +123,7 @@ impl Story<'_> {
         let before = self.stage.world().logins().len();
         let mut event = self.next("nobody knows it yet; waiting for the next check").await?;
         while !self.any(Health::Suspect) {
+            self.tell(&event)?;
             event = self.next("nobody knows it yet; waiting for the next check").await?;
         }
         self.screen.act("Suspicion")?;
@@ -206,9 +209,7 @@ impl Story<'_> {
         self.pause(3500).await;
         self.screen.gap()?;
         self.screen.say("`keypulse status` says what happened and what to do:")?;
-        let names: Vec<_> = self.health.keys().filter(|name| Stage::heroes().any(|it| it == name.as_str())).collect();
-        let names: Vec<CredentialName> = names.into_iter().cloned().collect();
-        let document = self.status(&names).await?;
+        let document = self.status(&self.heroes()).await?;
         self.screen.table(&document)?;
         self.pause(4000).await;
         Ok(())
@@ -312,6 +313,12 @@ impl Story<'_> {
         }
         let (sign, style) = sign(transition.to);
         self.screen.happened(style, sign, (transition.credential.as_str(), WHO), transition.to.as_str())
+    }
+
+    /// The names of the account that is reset.
+    fn heroes(&self) -> Vec<CredentialName> {
+        let known = self.health.keys().filter(|name| Stage::heroes().any(|hero| hero == name.as_str()));
+        known.cloned().collect()
     }
 
     fn any(&self, health: Health) -> bool {
