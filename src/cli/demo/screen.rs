@@ -11,11 +11,14 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use tokio::time::{Instant, sleep_until};
 
-use super::super::{
-    Exit, context,
-    style::{FAINT, HEADING, Paint, columns, padded, printable, wrapped},
+use crate::{
+    api::StatusDocument,
+    cli::{
+        Exit, context,
+        style::{FAINT, HEADING, Paint, columns, padded, printable, wrapped},
+    },
+    health::alert::Message,
 };
-use crate::{api::StatusDocument, health::alert::Message};
 
 /// Longer lines are hard to read.
 const WIDEST: usize = 92;

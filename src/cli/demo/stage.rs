@@ -18,8 +18,8 @@ use std::{
 use tempfile::TempDir;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use super::super::Exit;
 use crate::{
+    cli::Exit,
     config::{Account, Config, Credential, Server, TlsMode, paths::SOCKET_PATH_LIMIT},
     daemon::Paths,
     health::{

@@ -12,16 +12,16 @@ use tokio::{
 };
 
 use super::{
-    super::{
-        Exit, advice,
-        style::{BAD, GOOD, WARNING},
-        table::sign,
-    },
     screen::{FRAME, Screen},
     stage::{BEAT, HERO, Stage},
 };
 use crate::{
     api::{Client, ClientError, IncidentEvent, StatusDocument, StreamEvent, client::Events},
+    cli::{
+        Exit, advice,
+        style::{BAD, GOOD, WARNING},
+        table::sign,
+    },
     daemon::Told,
     health::{credential::Health, incident::IncidentCause, name::CredentialName},
     simulator::{Answer, LoginSeen},
