@@ -58,11 +58,15 @@ pub(super) fn print(text: &str) -> Result<(), Exit> {
 
 /// Prints the status for people.
 pub(super) fn print_table(document: &StatusDocument) -> Result<(), Exit> {
+    print(&table(document, width()))
+}
+
+/// The status for people, in colour, to be printed through anstream: it takes the colours out where they are not wanted
+/// (pipes, NO_COLOR, dumb terminals).
+pub(super) fn table(document: &StatusDocument, width: usize) -> String {
     let (now, zone) = (document.generated_at, TimeZone::system());
     let local = |at: Time| time::local(at, now, &zone);
-    let look = Look { now, width: width(), colour: true, local: &local };
-    // anstream takes the colours out where they are not wanted: pipes, NO_COLOR, dumb terminals.
-    print(&super::table::render(document, &look))
+    super::table::render(document, &Look { now, width, colour: true, local: &local })
 }
 
 /// Prints the status document.
@@ -72,10 +76,11 @@ pub(super) fn print_json(document: &StatusDocument) -> Result<(), Exit> {
 }
 
 /// The columns of the terminal, 80 where there is none.
-fn width() -> usize {
+pub(super) fn width() -> usize {
     let terminal = std::io::stdout();
     let columns = terminal.is_terminal().then(|| rustix::termios::tcgetwinsize(&terminal).ok()).flatten();
-    columns.map_or(80, |size| usize::from(size.ws_col)).clamp(1, 120)
+    // Some terminals have no size; they say 0.
+    columns.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80).min(120)
 }
 
 /// Runs a command's future on the one thread that keypulse has.

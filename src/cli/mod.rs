@@ -180,6 +180,6 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
             context::print(&text)?;
             Ok(0)
         }
-        Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Demo(arguments) => demo::demo(&cli.global, &arguments),
     }
 }

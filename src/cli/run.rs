@@ -18,7 +18,7 @@ use crate::{
 pub(super) const LOG: &str = "KEYPULSE_LOG";
 
 pub(super) fn run(context: &Context) -> Result<u8, Exit> {
-    let options = Options { paths: context.paths()?, socket: context.socket()?, test: false };
+    let options = Options { paths: context.paths()?, socket: context.socket()?, test: false, told: None };
     let filter = match std::env::var(LOG) {
         Ok(text) if !text.is_empty() => text,
         Ok(_) | Err(_) => "info".to_owned(),

@@ -2,6 +2,8 @@
 //!
 //! Pure: the same document, time and width give the same text. Decides the layout; the sentences are in `advice.rs`.
 
+use anstyle::Style;
+
 use super::{
     advice,
     style::{BAD, FAINT, GOOD, HEADING, Paint, WARNING, ago, ahead, columns, padded, printable, shortened, wrapped},
@@ -46,6 +48,17 @@ pub const fn exit_code(document: &StatusDocument) -> u8 {
         Overall::Warning => 1,
         Overall::Critical => 2,
         Overall::Unknown => 3,
+    }
+}
+
+/// A health's sign and colours.
+#[must_use]
+pub const fn sign(health: Health) -> (&'static str, Style) {
+    match health {
+        Health::Healthy => ("✓", GOOD),
+        Health::Degraded | Health::Unreadable | Health::Stale => ("!", WARNING),
+        Health::Suspect | Health::Unknown => ("?", WARNING),
+        Health::Revoked | Health::Rejected => ("✗", BAD),
     }
 }
 
@@ -166,12 +179,7 @@ impl Page<'_> {
 
     fn row(&mut self, credential: &CredentialDocument, document: &StatusDocument) {
         let (row, layout) = (Row::of(credential, document, self.look.now), self.layout);
-        let (sign, style) = match credential.health {
-            Health::Healthy => ("✓", GOOD),
-            Health::Degraded | Health::Unreadable | Health::Stale => ("!", WARNING),
-            Health::Suspect | Health::Unknown => ("?", WARNING),
-            Health::Revoked | Health::Rejected => ("✗", BAD),
-        };
+        let (sign, style) = sign(credential.health);
         let mut line = format!("  {} {}", self.paint.paint(style, sign), padded(&row.name, layout.name));
         if layout.app > 0 {
             line.push_str("  ");
@@ -200,10 +208,10 @@ impl Page<'_> {
 
     /// Says it under a row.
     fn under(&mut self, text: &str) {
-        self.indented(&printable(text), 6, anstyle::Style::new());
+        self.indented(&printable(text), 6, Style::new());
     }
 
-    fn indented(&mut self, text: &str, indent: usize, style: anstyle::Style) {
+    fn indented(&mut self, text: &str, indent: usize, style: Style) {
         let width = self.look.width.saturating_sub(indent);
         for line in wrapped(text, width) {
             self.lines.push(format!("{}{}", " ".repeat(indent), self.paint.paint(style, &line)));
@@ -273,10 +281,10 @@ impl Page<'_> {
             self.lines.push(format!("{}{DOT}{daemon}", self.paint.paint(style, &counts)));
         } else {
             self.indented(&counts, 0, style);
-            self.indented(&daemon, 0, anstyle::Style::new());
+            self.indented(&daemon, 0, Style::new());
         }
         if document.accounts.is_empty() {
-            self.indented("Watch one: keypulse add NAME --account ADDRESS", 0, anstyle::Style::new());
+            self.indented("Watch one: keypulse add NAME --account ADDRESS", 0, Style::new());
         }
     }
 

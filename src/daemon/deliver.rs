@@ -4,11 +4,11 @@
 
 use tracing::{info, warn};
 
-use super::{Daemon, heart::Effect};
+use super::{Daemon, Told, heart::Effect};
 use crate::{
     api::{IncidentEvent, IncidentMessage},
     health::{
-        alert,
+        alert::{self, Message},
         event::{Handover, Order},
         outbox::{Channel, Tidings},
     },
@@ -18,6 +18,14 @@ use crate::{
         hook::{self, HookEvent},
     },
 };
+
+/// A message on its way to the desktop.
+pub(super) struct Showing {
+    /// The delivery that waits for the answer.
+    pub(super) id: u64,
+    /// As it is shown.
+    pub(super) message: Message,
+}
 
 impl Daemon {
     /// Hands a message to its channel.
@@ -53,10 +61,11 @@ impl Daemon {
         let shown = order.delivery.receipt.as_deref().and_then(|receipt| receipt.parse().ok());
         if tidings == Tidings::Resolved {
             desktop.withdraw(incident.id, shown);
+            self.tell(Told::Withdrawn(desktop.marked(message.clone())));
             desktop.note(message);
             return self.answer(id, Handover::Done(None));
         }
-        self.showing.insert(incident.id, id);
+        self.showing.insert(incident.id, Showing { id, message: desktop.marked(message.clone()) });
         desktop.show(Notice { incident: incident.id, message, silent: tidings == Tidings::PutBack, replaces: shown });
     }
 

@@ -8,13 +8,14 @@ mod guest;
 mod heart;
 mod requests;
 
+use deliver::Showing;
 pub use guest::{Dead, known_dead, target};
 pub use heart::{Effect, Heart, Outward, Paths, stored};
 
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::{SignalKind, signal},
     sync::{broadcast, mpsc, oneshot},
     time::MissedTickBehavior,
 };
@@ -27,6 +28,7 @@ use crate::{
     },
     config::{self, ConfigError},
     health::{
+        alert::Message,
         credential::{Health, Transition},
         event::{Event, Handover},
         name::CredentialName,
@@ -34,7 +36,7 @@ use crate::{
         schedule::Timestamp,
     },
     host::{
-        desktop::{Desktop, DesktopEvent},
+        desktop::{Desktop, DesktopEvent, ShownAs},
         service,
     },
     probe::ProberError,
@@ -53,8 +55,26 @@ pub struct Options {
     pub paths: Paths,
     /// The socket.
     pub socket: PathBuf,
-    /// Its messages are marked as tests (`demo`).
+    /// Its messages are marked as tests, and are closed when it ends (`demo`).
     pub test: bool,
+    /// Who wants to know what becomes of messages for the desktop (`demo`).
+    pub told: Option<mpsc::UnboundedSender<Told>>,
+}
+
+/// What became of a message for the desktop, in the words that were used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It stands there.
+    Shown(Message),
+    /// It could not be shown now.
+    NotShown {
+        /// What it says.
+        message: Message,
+        /// Why, as a phrase that fits after "failed to show the notification: ".
+        reason: String,
+    },
+    /// What stood there is closed, and this passing note takes its place.
+    Withdrawn(Message),
 }
 
 /// Why the daemon cannot run.
@@ -120,23 +140,34 @@ pub struct Daemon {
     stream: broadcast::Sender<StreamEvent>,
     /// Who waits for which request's rounds.
     waiting: BTreeMap<u64, oneshot::Sender<Result<StatusDocument, UnknownName>>>,
-    /// Desktop messages on their way: by incident, the delivery that waits for the answer.
-    showing: BTreeMap<u64, u64>,
+    /// Desktop messages on their way, by incident.
+    showing: BTreeMap<u64, Showing>,
     next_request: u64,
 }
 
-/// Runs the daemon until it is told to stop.
+/// Runs the daemon until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// When it cannot start, or can no longer write its state.
 pub async fn run(options: Options) -> Result<(), RunError> {
+    let [mut term, mut int] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    let (term, int) = (term.as_mut().map_err(unlisten)?, int.as_mut().map_err(unlisten)?);
+    let stop = async {
+        tokio::select! { _ = term.recv() => (), _ = int.recv() => () }
+    };
+    run_until(options, stop).await
+}
+
+/// Runs the daemon until `stop`. It listens to SIGHUP only.
+///
+/// # Errors
+/// When it cannot start, or can no longer write its state.
+pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let config = config::load(&options.paths.config).map_err(RunError::Config)?;
     let (heart, mut effects) = Heart::new(config, &options.paths)?;
     let listener = api::bind(&options.socket).await.map_err(RunError::Socket)?;
-    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-    let [mut term, mut int, mut hup] = signals.map(signal);
-    let mut stop: [&mut Signal; 2] = [term.as_mut().map_err(unlisten)?, int.as_mut().map_err(unlisten)?];
-    let hangup = hup.as_mut().map_err(unlisten)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(RunError::Signal)?;
+    tokio::pin!(stop);
 
     let (sender, mut requests) = mpsc::channel::<Request>(64);
     let server = api::serve(listener, sender, api::Limits::default());
@@ -171,7 +202,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         daemon.heart.set_alarm();
         tokio::select! {
             biased;
-            () = async { let [term, int] = &mut stop; tokio::select! { _ = term.recv() => (), _ = int.recv() => () } } => break,
+            () = &mut stop => break,
             _ = hangup.recv() => drop(daemon.reload()),
             () = tick(watchdog.as_mut()) => service::alive(),
             Some(effect) = effects.recv() => {
@@ -193,6 +224,11 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     info!("stopping");
     service::stopping();
     daemon.heart.stop();
+    if daemon.options.test
+        && let Some(desktop) = daemon.desktop.take()
+    {
+        desktop.end().await;
+    }
     Ok(())
 }
 
@@ -304,12 +340,11 @@ impl Daemon {
         match event {
             DesktopEvent::Shown { incident, shown_as } => {
                 debug!(incident, "desktop notification shown");
-                let handover = Handover::Done(Some(shown_as.to_string()));
-                self.shown(incident, handover)
+                self.shown(incident, Ok(shown_as))
             }
             DesktopEvent::Failed { incident, reason } => {
                 warn!("desktop notification not shown yet: {reason}");
-                self.shown(incident, Handover::Failed)
+                self.shown(incident, Err(reason))
             }
             DesktopEvent::Appeared => {
                 debug!("a notification service is there");
@@ -328,10 +363,21 @@ impl Daemon {
         }
     }
 
-    fn shown(&mut self, incident: u64, result: Handover) -> Result<(), RunError> {
-        match self.showing.remove(&incident) {
-            Some(id) => self.step(Event::Delivered { id, result }),
-            None => Ok(()),
+    fn shown(&mut self, incident: u64, result: Result<ShownAs, String>) -> Result<(), RunError> {
+        let Some(Showing { id, message }) = self.showing.remove(&incident) else { return Ok(()) };
+        let (result, told) = match result {
+            Ok(shown_as) => (Handover::Done(Some(shown_as.to_string())), Told::Shown(message)),
+            Err(reason) => (Handover::Failed, Told::NotShown { message, reason }),
+        };
+        self.tell(told);
+        self.step(Event::Delivered { id, result })
+    }
+
+    /// Tells the one who wants to know.
+    fn tell(&self, told: Told) {
+        if let Some(listener) = &self.options.told {
+            // It may have heard enough.
+            drop(listener.send(told));
         }
     }
 }

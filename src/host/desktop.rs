@@ -22,12 +22,18 @@ use macos as platform;
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use crate::health::alert::Message;
 
 /// How long a notification service may take for an answer.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long closing everything may take: somebody waits for the process to end.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// The key of the action that opens Apple's page in the browser.
 pub const OPEN_ACCOUNT: &str = "open-account";
@@ -127,6 +133,8 @@ enum Command {
         shown: Option<ShownAs>,
     },
     Note(Message),
+    /// The last command: closes everything, then drops the sender.
+    End(oneshot::Sender<()>),
 }
 
 /// The desktop channel. Cheap to clone; the task ends, and with it what GNOME shows for it, when the last one is dropped.
@@ -170,7 +178,17 @@ impl Desktop {
         platform::service().await
     }
 
-    fn marked(&self, message: Message) -> Message {
+    /// Closes all that stands, passing notes too, within half a second: a rehearsal leaves nothing on the screen. Other
+    /// runs leave their notifications for the next one to find.
+    pub async fn end(self) {
+        let (done, ended) = oneshot::channel();
+        self.send(Command::End(done));
+        // A service that hangs keeps what it shows; there is nobody left to ask again.
+        let _ = timeout(FAREWELL, ended).await;
+    }
+
+    /// The message as it is shown: tests are marked as such.
+    pub fn marked(&self, message: Message) -> Message {
         if self.test { message.test() } else { message }
     }
 

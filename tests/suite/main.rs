@@ -18,6 +18,7 @@
 mod lab;
 
 mod add;
+mod demo;
 mod lab_smoke;
 mod layers;
 mod main_job;

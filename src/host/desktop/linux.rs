@@ -14,6 +14,7 @@ use std::{
 use notify_rust::{Hint, Notification, NotificationHandle, Timeout, Urgency};
 use tokio::{
     sync::{broadcast, mpsc, watch},
+    task::JoinSet,
     time::timeout,
 };
 
@@ -68,10 +69,14 @@ pub(super) async fn run(mut orders: mpsc::UnboundedReceiver<Command>, events: mp
     let (closed, _) = broadcast::channel(64);
     let (open, open_count) = watch::channel(0);
     let (retired, mut retirements) = mpsc::unbounded_channel();
+    let (ending, _) = watch::channel(());
     let follower = tokio::spawn(bus::follow(bus_changes, closed.clone(), events.clone(), open_count));
     let around = Surroundings { bus, closed, events, retired, next_number: Arc::default() };
 
     let mut keepers: HashMap<u64, mpsc::UnboundedSender<Order>> = HashMap::new();
+    // Those that close theirs just now.
+    let mut leaving: Vec<mpsc::UnboundedSender<Order>> = Vec::new();
+    let mut notes = JoinSet::new();
     // GNOME drops everything of a program when the connection of its first notification goes, so the oldest one is kept
     // while anything may stand.
     let mut oldest: Option<Sender> = None;
@@ -86,17 +91,31 @@ pub(super) async fn run(mut orders: mpsc::UnboundedReceiver<Command>, events: mp
                 Some(Command::Withdraw { incident, shown }) => {
                     let keeper = keepers.remove(&incident).unwrap_or_else(|| Keeper::start(&around, incident));
                     let _ = keeper.send(Order::Withdraw(shown));
+                    leaving.push(keeper);
                 }
                 Some(Command::Note(message)) => {
-                    tokio::spawn(note(around.clone(), message));
+                    notes.spawn(note(around.clone(), message, ending.subscribe()));
+                }
+                Some(Command::End(done)) => {
+                    leaving.extend(keepers.drain().map(|(_, keeper)| keeper));
+                    ending.send_replace(());
+                    for keeper in leaving {
+                        let _ = keeper.send(Order::Withdraw(None));
+                        keeper.closed().await;
+                    }
+                    while notes.join_next().await.is_some() {}
+                    drop(done);
+                    break;
                 }
             },
+            Some(_) = notes.join_next() => {}
             Some(sender) = retirements.recv() => {
                 if oldest.as_ref().is_none_or(|oldest| sender.number < oldest.number) {
                     oldest = Some(sender);
                 }
             }
         }
+        leaving.retain(|keeper| !keeper.is_closed());
         open.send_replace(keepers.len());
         if keepers.is_empty() {
             oldest = None;
@@ -143,7 +162,7 @@ fn plain(message: &Message, capabilities: &[String]) -> Notification {
     notification
 }
 
-async fn note(mut around: Surroundings, message: Message) {
+async fn note(mut around: Surroundings, message: Message, mut ending: watch::Receiver<()>) {
     let bus = Bus::known(&mut around.bus).await;
     let shown = async {
         let mut notification = plain(&message, &bus.capabilities().await?);
@@ -155,7 +174,9 @@ async fn note(mut around: Surroundings, message: Message) {
     };
     match shown.await {
         Ok(handle) => {
-            tokio::time::sleep(NOTE_TIME).await;
+            if timeout(NOTE_TIME, ending.changed()).await.is_ok_and(|ends| ends.is_ok()) {
+                let _ = timeout(TIME_LIMIT, handle.close_async()).await;
+            }
             around.retire(around.sender(handle));
         }
         Err(reason) => tracing::debug!(reason, "failed to show a passing note"),
