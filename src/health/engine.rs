@@ -125,6 +125,7 @@ impl Engine {
             outbox,
             recorded: (Vec::new(), Vec::new()),
             flight: None,
+            asked_for: Vec::new(),
             dirty: true,
         };
         for incident in lost {
@@ -333,6 +334,10 @@ impl Engine {
             }
             waits
         });
+        let requests = &self.requests;
+        for account in &mut self.accounts {
+            account.asked_for.retain(|(request, ..)| requests.contains(request));
+        }
     }
 
     /// Records of what changed in this step.
