@@ -139,17 +139,12 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let (sender, mut requests) = mpsc::channel::<Request>(64);
     let server = api::serve(listener, sender, api::Limits::default());
     tokio::pin!(server);
-    let (desktop, mut desktop_events) = if heart.config().notify.desktop {
-        let (desktop, events) = Desktop::start(options.test);
-        (Some(desktop), Some(events))
-    } else {
-        (None, None)
-    };
+    let mut desktop_events = None;
     heart.announce();
     let mut daemon = Daemon {
         started_at: heart.now(),
         heart,
-        desktop,
+        desktop: None,
         stream: broadcast::channel(STREAM).0,
         waiting: BTreeMap::new(),
         showing: BTreeMap::new(),
@@ -157,6 +152,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
         options,
     };
     daemon.said_at_start();
+    daemon.mind_desktop(&mut desktop_events);
     service::ready();
     daemon.step(Event::Start)?;
     let mut watchdog = service::watchdog().map(|every| {
@@ -167,6 +163,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     let mut tidied_at = daemon.heart.now();
     loop {
         daemon.heart.set_alarm();
+        daemon.mind_desktop(&mut desktop_events);
         tokio::select! {
             biased;
             () = async { let [term, int] = &mut stop; tokio::select! { _ = term.recv() => (), _ = int.recv() => () } } => break,

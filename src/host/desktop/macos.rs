@@ -32,6 +32,8 @@ pub(super) async fn run(mut orders: mpsc::UnboundedReceiver<Command>, events: mp
             }
             // The note that follows is all that can be done.
             Command::Withdraw { .. } => {}
+            // It stays in the notification centre.
+            Command::Adopt { .. } => {}
         }
     }
 }
