@@ -67,6 +67,10 @@ impl Engine {
             let mut account = old.unwrap_or_else(|| self.remembered(&address, now));
             account.address = address;
             let mut credentials = std::mem::take(&mut account.credentials);
+            for credential in &mut credentials {
+                // A shorter interval counts from now on, not from the end of the longer one.
+                credential.next_at = credential.next_at.min(now + self.policy.next_interval(&mut self.dice));
+            }
             account.credentials = setups
                 .into_iter()
                 .map(|setup| {
