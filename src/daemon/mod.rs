@@ -117,10 +117,17 @@ pub struct Daemon {
     desktop: Option<Desktop>,
     stream: broadcast::Sender<StreamEvent>,
     /// Who waits for which request's rounds.
-    waiting: BTreeMap<u64, oneshot::Sender<Result<StatusDocument, UnknownName>>>,
+    waiting: BTreeMap<u64, Waiting>,
     /// Desktop messages on their way: by incident, the delivery that waits for the answer.
     showing: BTreeMap<u64, u64>,
     next_request: u64,
+}
+
+/// Who waits for the rounds of a request.
+struct Waiting {
+    /// What was asked for, and so what the answer covers.
+    names: Vec<CredentialName>,
+    reply: oneshot::Sender<Result<StatusDocument, UnknownName>>,
 }
 
 /// Runs the daemon until it is told to stop.
@@ -241,8 +248,8 @@ impl Daemon {
                 }
                 Outward::Deliver(order) => self.deliver(&order),
                 Outward::Answer(request) => {
-                    if let Some(reply) = self.waiting.remove(&request) {
-                        drop(reply.send(Ok(self.document())));
+                    if let Some(Waiting { names, reply }) = self.waiting.remove(&request) {
+                        drop(reply.send(self.document().only(&names)));
                     }
                 }
             }
