@@ -82,7 +82,8 @@ impl Engine {
         if why == Why::Person {
             // Another credential with the same secret was asked for the same request: its answer holds for both.
             let asked = account.asked_for(&flight.requests, fingerprint);
-            plan.services.retain(|service| !asked.has(*service) && !(plan.one_answer && asked != Services::NONE));
+            let answered = plan.one_answer && asked != Services::NONE;
+            plan.services.retain(|service| !answered && !asked.has(*service));
         }
         if let Some(login) = account.login_mut(fingerprint)
             && plan.services.is_empty()

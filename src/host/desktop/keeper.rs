@@ -176,7 +176,9 @@ impl Keeper {
                 }
                 // Newer words wait: they replace these before anybody is told.
                 (Some(Order::Show(again)), Ok(_)) => notice = Some(*again),
-                (None | Some(Order::Adopt(_)), Ok(shown_as)) => self.tell(DesktopEvent::Shown { incident: self.incident, shown_as }).await,
+                (None | Some(Order::Adopt(_)), Ok(shown_as)) => {
+                    self.tell(DesktopEvent::Shown { incident: self.incident, shown_as }).await;
+                }
                 (None | Some(Order::Show(_) | Order::Adopt(_)), Err(reason)) => self.fail(reason).await,
             }
         }
