@@ -54,6 +54,18 @@ impl Daemon {
         }
     }
 
+    /// Writes down where messages on their way to the desktop came to stand: the next run would put them there a second
+    /// time, and could never close the first. No login comes of it: those begin with a secret, and none is read any more.
+    pub(super) async fn hear_the_desktop_out(&mut self, events: &mut Option<mpsc::Receiver<DesktopEvent>>) {
+        while !self.showing.is_empty() {
+            let Some(event) = super::next(events.as_mut()).await else { return };
+            if let Err(error) = self.desktop_event(event) {
+                warn!("failed to {error}");
+                return;
+            }
+        }
+    }
+
     /// What stands on the desktop as far as is known.
     fn left_on_desktop(&self) -> Vec<(u64, ShownAs)> {
         let standing = self.heart.engine().standing_on(Channel::Desktop);

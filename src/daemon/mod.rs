@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{broadcast, mpsc, oneshot},
-    time::MissedTickBehavior,
+    time::{MissedTickBehavior, timeout},
 };
 use tracing::{debug, error, info, warn};
 
@@ -43,6 +43,9 @@ use crate::{
 const STREAM: usize = 256;
 /// How often what is too old is deleted.
 const TIDY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the end waits for the desktop to say where it put what is being shown.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Where the daemon finds its things.
 #[derive(Clone, Debug)]
@@ -195,6 +198,7 @@ pub async fn run(options: Options) -> Result<(), RunError> {
     info!("stopping");
     service::stopping();
     daemon.heart.stop();
+    drop(timeout(LAST_WORDS, daemon.hear_the_desktop_out(&mut desktop_events)).await);
     Ok(())
 }
 
