@@ -17,9 +17,16 @@
 )]
 mod lab;
 
+mod contract;
+mod events;
 mod lab_smoke;
 mod layers;
+mod logs;
 mod main_job;
 mod measure;
+mod notifications;
+mod reload;
+mod service;
 mod source;
+mod status;
 mod unit_file;
