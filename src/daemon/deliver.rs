@@ -2,6 +2,7 @@
 //!
 //! How each went comes back as `Event::Delivered`.
 
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::{Daemon, Told, heart::Effect};
@@ -14,7 +15,7 @@ use crate::{
     },
     host::{
         clock,
-        desktop::Notice,
+        desktop::{Desktop, DesktopEvent, Notice, ShownAs},
         hook::{self, HookEvent},
     },
 };
@@ -34,6 +35,49 @@ impl Daemon {
             Channel::Desktop => self.deliver_to_desktop(order),
             Channel::Hook => self.deliver_to_hook(order),
         }
+    }
+
+    /// Starts or ends the desktop channel, as the configuration says.
+    pub(super) fn mind_desktop(&mut self, events: &mut Option<mpsc::Receiver<DesktopEvent>>) {
+        match (self.heart.config().notify.desktop, self.desktop.take()) {
+            (true, None) => {
+                let (desktop, happening) = Desktop::start(self.options.test);
+                for (incident, shown) in self.left_on_desktop() {
+                    desktop.adopt(incident, shown);
+                }
+                *events = Some(happening);
+                self.desktop = Some(desktop);
+            }
+            (false, Some(desktop)) => {
+                for (incident, shown) in self.left_on_desktop() {
+                    desktop.withdraw(incident, Some(shown));
+                }
+                // Nobody will say any more what became of these.
+                for Showing { id, .. } in std::mem::take(&mut self.showing).into_values() {
+                    self.answer(id, Handover::Done(None));
+                }
+                *events = None;
+            }
+            (_, desktop) => self.desktop = desktop,
+        }
+    }
+
+    /// Writes down where messages on their way to the desktop came to stand: the next run would put them there a second
+    /// time, and could never close the first. No login comes of it: those begin with a secret, and none is read any more.
+    pub(super) async fn hear_the_desktop_out(&mut self, events: &mut Option<mpsc::Receiver<DesktopEvent>>) {
+        while !self.showing.is_empty() {
+            let Some(event) = super::next(events.as_mut()).await else { return };
+            if let Err(error) = self.desktop_event(event) {
+                warn!("failed to {error}");
+                return;
+            }
+        }
+    }
+
+    /// What stands on the desktop as far as is known.
+    fn left_on_desktop(&self) -> Vec<(u64, ShownAs)> {
+        let standing = self.heart.engine().standing_on(Channel::Desktop);
+        standing.into_iter().filter_map(|(incident, receipt)| Some((incident, receipt.parse().ok()?))).collect()
     }
 
     fn answer(&self, id: u64, result: Handover) {

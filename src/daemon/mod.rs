@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast, mpsc, oneshot},
-    time::MissedTickBehavior,
+    time::{MissedTickBehavior, timeout},
 };
 use tracing::{debug, error, info, warn};
 
@@ -47,6 +47,9 @@ use crate::{
 const STREAM: usize = 256;
 /// How often what is too old is deleted.
 const TIDY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long the end waits for the desktop to say where it put what is being shown.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Where the daemon finds its things.
 #[derive(Clone, Debug)]
@@ -139,10 +142,17 @@ pub struct Daemon {
     desktop: Option<Desktop>,
     stream: broadcast::Sender<StreamEvent>,
     /// Who waits for which request's rounds.
-    waiting: BTreeMap<u64, oneshot::Sender<Result<StatusDocument, UnknownName>>>,
+    waiting: BTreeMap<u64, Waiting>,
     /// Desktop messages on their way, by incident.
     showing: BTreeMap<u64, Showing>,
     next_request: u64,
+}
+
+/// Who waits for the rounds of a request.
+struct Waiting {
+    /// What was asked for, and so what the answer covers.
+    names: Vec<CredentialName>,
+    reply: oneshot::Sender<Result<StatusDocument, UnknownName>>,
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
@@ -172,17 +182,12 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     let (sender, mut requests) = mpsc::channel::<Request>(64);
     let server = api::serve(listener, sender, api::Limits::default());
     tokio::pin!(server);
-    let (desktop, mut desktop_events) = if heart.config().notify.desktop {
-        let (desktop, events) = Desktop::start(options.test);
-        (Some(desktop), Some(events))
-    } else {
-        (None, None)
-    };
+    let mut desktop_events = None;
     heart.announce();
     let mut daemon = Daemon {
         started_at: heart.now(),
         heart,
-        desktop,
+        desktop: None,
         stream: broadcast::channel(STREAM).0,
         waiting: BTreeMap::new(),
         showing: BTreeMap::new(),
@@ -190,6 +195,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
         options,
     };
     daemon.said_at_start();
+    daemon.mind_desktop(&mut desktop_events);
     service::ready();
     daemon.step(Event::Start)?;
     let mut watchdog = service::watchdog().map(|every| {
@@ -200,6 +206,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     let mut tidied_at = daemon.heart.now();
     loop {
         daemon.heart.set_alarm();
+        daemon.mind_desktop(&mut desktop_events);
         tokio::select! {
             biased;
             () = &mut stop => break,
@@ -224,6 +231,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     info!("stopping");
     service::stopping();
     daemon.heart.stop();
+    drop(timeout(LAST_WORDS, daemon.hear_the_desktop_out(&mut desktop_events)).await);
     if daemon.options.test
         && let Some(desktop) = daemon.desktop.take()
     {
@@ -282,8 +290,8 @@ impl Daemon {
                 }
                 Outward::Deliver(order) => self.deliver(&order),
                 Outward::Answer(request) => {
-                    if let Some(reply) = self.waiting.remove(&request) {
-                        drop(reply.send(Ok(self.document())));
+                    if let Some(Waiting { names, reply }) = self.waiting.remove(&request) {
+                        drop(reply.send(self.document().only(&names)));
                     }
                 }
             }

@@ -2,7 +2,7 @@
 
 use tracing::error;
 
-use super::{Daemon, RunError};
+use super::{Daemon, RunError, Waiting};
 use crate::{
     api::{RationUsedUp, Request, Reservation, Time, UnknownName, UnknownReservation},
     health::{event::Event, name::CredentialName},
@@ -23,8 +23,8 @@ impl Daemon {
                 }
                 self.next_request += 1;
                 let request = self.next_request;
-                self.waiting.retain(|_, reply| !reply.is_closed());
-                self.waiting.insert(request, reply);
+                self.waiting.retain(|_, waiting| !waiting.reply.is_closed());
+                self.waiting.insert(request, Waiting { names: names.clone(), reply });
                 self.step(Event::Check { request, names })?;
             }
             Request::Subscribe { reply } => {

@@ -128,6 +128,8 @@ pub struct Account {
     pub recorded: (Vec<IncidentFile>, Vec<Delivery>),
     /// The round under way: at most one per account.
     pub flight: Option<Flight>,
+    /// Requests under way, and which secret was asked where for them: credentials that share one share its answer.
+    pub asked_for: Vec<(u64, Fingerprint, Service)>,
     /// Something to be remembered changed in this step.
     pub dirty: bool,
 }

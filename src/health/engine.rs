@@ -67,6 +67,10 @@ impl Engine {
             let mut account = old.unwrap_or_else(|| self.remembered(&address, now));
             account.address = address;
             let mut credentials = std::mem::take(&mut account.credentials);
+            for credential in &mut credentials {
+                // A shorter interval counts from now on, not from the end of the longer one.
+                credential.next_at = credential.next_at.min(now + self.policy.next_interval(&mut self.dice));
+            }
             account.credentials = setups
                 .into_iter()
                 .map(|setup| {
@@ -125,6 +129,7 @@ impl Engine {
             outbox,
             recorded: (Vec::new(), Vec::new()),
             flight: None,
+            asked_for: Vec::new(),
             dirty: true,
         };
         for incident in lost {
@@ -333,6 +338,10 @@ impl Engine {
             }
             waits
         });
+        let requests = &self.requests;
+        for account in &mut self.accounts {
+            account.asked_for.retain(|(request, ..)| requests.contains(request));
+        }
     }
 
     /// Records of what changed in this step.

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use super::{
-    account::{Account, Asking, Unreadable},
+    account::{Account, Asking, Flight, Unreadable},
     engine::Engine,
     event::{Action, AttemptRow, Record},
-    evidence::{Cause, Finding, Outcome, Round, Service},
+    evidence::{Cause, Finding, Outcome, Round, Service, Services},
     login::{Due, Login, Why},
     name::{CredentialName, Fingerprint},
     ration::{Purse, Spent},
@@ -78,7 +78,13 @@ impl Engine {
             // An old secret put back is known to be dead: its re-tests begin anew instead of catching up.
             plan_retest(login, &policy, &mut self.dice, now);
         }
-        let plan = plan(account, fingerprint, why, &policy, now);
+        let mut plan = plan(account, fingerprint, why, &policy, now);
+        if why == Why::Person {
+            // Another credential with the same secret was asked for the same request: its answer holds for both.
+            let asked = account.asked_for(&flight.requests, fingerprint);
+            let answered = plan.one_answer && asked != Services::NONE;
+            plan.services.retain(|service| !answered && !asked.has(*service));
+        }
         if let Some(login) = account.login_mut(fingerprint)
             && plan.services.is_empty()
             && login.due.is_some_and(|due| due.why == why)
@@ -202,6 +208,7 @@ impl Engine {
         let Some(account) = self.accounts.get_mut(index) else { return };
         account.dirty = true;
         if let Some(flight) = account.flight.take() {
+            account.note_asked(&flight);
             actions.push(Action::Forget { round: flight.round });
         }
     }
@@ -243,6 +250,24 @@ impl Engine {
 }
 
 impl Account {
+    /// Where this secret was asked already for every one of these requests.
+    fn asked_for(&self, requests: &[u64], fingerprint: Fingerprint) -> Services {
+        let asked = |service| {
+            !requests.is_empty()
+                && requests.iter().all(|request| self.asked_for.contains(&(*request, fingerprint, service)))
+        };
+        Services { imap: asked(Service::Imap), smtp: asked(Service::Smtp) }
+    }
+
+    /// Remembers what a round asked for its requests.
+    fn note_asked(&mut self, flight: &Flight) {
+        let Some(asking) = &flight.asking else { return };
+        let asked = Service::ALL.into_iter().filter(|service| asking.said.of(*service).is_some());
+        for service in asked {
+            self.asked_for.extend(flight.requests.iter().map(|request| (*request, asking.login, service)));
+        }
+    }
+
     /// A credential was read: it holds this secret now. Whether that is another one than before.
     pub(super) fn bind(&mut self, name: &CredentialName, fingerprint: Fingerprint, now: Timestamp) -> bool {
         let Some(credential) = self.credential_mut(name) else { return false };

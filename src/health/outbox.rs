@@ -240,6 +240,13 @@ impl Outbox {
         of_incident.all(|delivery| matches!(delivery.state, Post::Done { .. } | Post::Dropped))
     }
 
+    /// Whether nothing of this incident is still to go out on `channel`.
+    #[must_use]
+    pub fn is_settled_on(&self, incident: u64, channel: Channel) -> bool {
+        let mut of_channel = self.deliveries.iter().filter(|d| d.incident == incident && d.channel == channel);
+        of_channel.all(|delivery| delivery.state.is_settled())
+    }
+
     /// What stood on the desktop for this incident does not any more, by the person's wish.
     pub fn forget_receipt(&mut self, incident: u64) {
         let of_incident = |d: &&mut Delivery| d.incident == incident && d.channel == Channel::Desktop;

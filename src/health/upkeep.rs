@@ -151,6 +151,16 @@ impl Engine {
         }
     }
 
+    /// The open incidents whose message stands on this channel, each with what the channel gave back for it. Not those
+    /// with a message on its way, which will stand there anew.
+    #[must_use]
+    pub fn standing_on(&self, channel: Channel) -> Vec<(u64, String)> {
+        let open = self.accounts.iter().filter_map(|account| Some((account.incident.as_ref()?.incident.id, account)));
+        open.filter(|(incident, account)| account.outbox.is_settled_on(*incident, channel))
+            .filter_map(|(incident, account)| Some((incident, account.outbox.receipt(incident, channel)?.to_owned())))
+            .collect()
+    }
+
     pub(super) fn notification_lost(&mut self, incident: u64, now: Timestamp) {
         for account in &mut self.accounts {
             let open = account.incident.as_ref().is_some_and(|file| file.incident.id == incident);

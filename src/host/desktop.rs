@@ -127,6 +127,11 @@ pub enum DesktopEvent {
 /// An order to the task.
 enum Command {
     Show(Notice),
+    #[cfg_attr(target_os = "macos", expect(dead_code, reason = "nothing is known there of what was shown"))]
+    Adopt {
+        incident: u64,
+        shown: ShownAs,
+    },
     #[cfg_attr(target_os = "macos", expect(dead_code, reason = "nothing can be closed there"))]
     Withdraw {
         incident: u64,
@@ -157,6 +162,12 @@ impl Desktop {
     pub fn show(&self, mut notice: Notice) {
         notice.message = self.marked(notice.message);
         self.send(Command::Show(notice));
+    }
+
+    /// Looks after what an earlier run of keypulse left standing. `Lost` follows where it is gone: with its session, with its
+    /// service, or, where services drop what a gone program has shown, with that run.
+    pub fn adopt(&self, incident: u64, shown: ShownAs) {
+        self.send(Command::Adopt { incident, shown });
     }
 
     /// Closes the incident's notification, and makes sure that a slow service will not show it late. `shown` is where an

@@ -18,11 +18,18 @@
 mod lab;
 
 mod add;
+mod contract;
 mod demo;
+mod events;
 mod lab_smoke;
 mod layers;
+mod logs;
 mod main_job;
 mod measure;
+mod notifications;
 mod notify_test;
+mod reload;
+mod service;
 mod source;
+mod status;
 mod unit_file;

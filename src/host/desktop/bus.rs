@@ -20,6 +20,8 @@ use super::{DesktopEvent, TIME_LIMIT};
 
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
+/// Services that do, as they call themselves: GNOME's, and Cinnamon's, which comes from it.
+const DROPS_THE_GONE: [&str; 2] = ["gnome-shell", "cinnamon"];
 /// Between tries to reach the bus, while something waits to be shown.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -74,6 +76,15 @@ impl Bus {
     pub(super) async fn capabilities(&self) -> Result<Vec<String>, String> {
         let call = self.connection()?.call_method(Some(NAME), PATH, Some(NAME), "GetCapabilities", &());
         within(call).await?.body().deserialize().map_err(|error| phrase(&error.to_string()))
+    }
+
+    /// Whether this service drops what a program has shown when that program leaves the bus (`facts/crates.md` P17).
+    pub(super) async fn drops_the_gone(&self, owner: &str) -> Result<bool, String> {
+        let call = self.connection()?.call_method(Some(owner), PATH, Some(NAME), "GetServerInformation", &());
+        let body = within(call).await?;
+        let body = body.body();
+        let (name, ..): (&str, &str, &str, &str) = body.deserialize().map_err(|error| phrase(&error.to_string()))?;
+        Ok(DROPS_THE_GONE.iter().any(|drops| name.eq_ignore_ascii_case(drops)))
     }
 
     /// Closes a notification of an earlier run of keypulse, on that very service.

@@ -21,6 +21,8 @@ use super::{
 /// What the desktop task wants.
 pub(super) enum Order {
     Show(Box<Notice>),
+    /// What an earlier run of keypulse left standing.
+    Adopt(ShownAs),
     /// The last order.
     Withdraw(Option<ShownAs>),
 }
@@ -35,6 +37,8 @@ pub(super) struct Keeper {
     bus: watch::Receiver<Bus>,
     closed: broadcast::Receiver<Closed>,
     standing: Option<Standing>,
+    /// What an earlier run left standing, while this one has shown nothing.
+    adopted: Option<ShownAs>,
 }
 
 /// A shown notification.
@@ -81,6 +85,7 @@ impl Keeper {
             bus: around.bus.clone(),
             closed: around.closed.subscribe(),
             standing: None,
+            adopted: None,
         };
         tokio::spawn(keeper.run());
         sender
@@ -94,6 +99,12 @@ impl Keeper {
                         return;
                     }
                 }
+                Happened::Ordered(Order::Adopt(shown)) => {
+                    if self.standing.is_none() {
+                        self.adopted = Some(shown);
+                        self.look_after().await;
+                    }
+                }
                 Happened::Ordered(Order::Withdraw(shown)) => return self.withdraw(shown).await,
                 Happened::Heard(Heard::Action(key)) => {
                     if key == OPEN_ACCOUNT {
@@ -102,6 +113,7 @@ impl Keeper {
                     self.tell(DesktopEvent::Action { incident: self.incident, key }).await;
                 }
                 Happened::Heard(Heard::Closed(reason)) => {
+                    self.adopted = None;
                     self.let_go();
                     if reason == DISMISSED {
                         self.tell(DesktopEvent::ClosedByPerson { incident: self.incident }).await;
@@ -114,16 +126,24 @@ impl Keeper {
     }
 
     async fn next(&mut self) -> Happened {
-        let Some(standing) = &mut self.standing else {
-            return self.orders.recv().await.map_or(Happened::Dropped, Happened::Ordered);
+        let (shown_as, mut heard) = match (&mut self.standing, &self.adopted) {
+            (Some(standing), _) => (&standing.shown_as, Some(&mut standing.heard)),
+            (None, Some(adopted)) => (adopted, None),
+            (None, None) => return self.orders.recv().await.map_or(Happened::Dropped, Happened::Ordered),
         };
         loop {
+            let hear = async {
+                match &mut heard {
+                    Some(heard) => heard.recv().await,
+                    None => None,
+                }
+            };
             tokio::select! {
                 order = self.orders.recv() => return order.map_or(Happened::Dropped, Happened::Ordered),
-                Some(heard) = standing.heard.recv() => return Happened::Heard(heard),
+                Some(heard) = hear => return Happened::Heard(heard),
                 Ok(()) = self.bus.changed() => return Happened::ServiceChanged,
                 Ok(closed) = self.closed.recv() => {
-                    if closed.owner == standing.shown_as.owner && closed.id == standing.shown_as.id {
+                    if closed.owner == shown_as.owner && closed.id == shown_as.id {
                         return Happened::Heard(Heard::Closed(closed.reason));
                     }
                 }
@@ -156,8 +176,10 @@ impl Keeper {
                 }
                 // Newer words wait: they replace these before anybody is told.
                 (Some(Order::Show(again)), Ok(_)) => notice = Some(*again),
-                (None, Ok(shown_as)) => self.tell(DesktopEvent::Shown { incident: self.incident, shown_as }).await,
-                (None | Some(Order::Show(_)), Err(reason)) => self.fail(reason).await,
+                (None | Some(Order::Adopt(_)), Ok(shown_as)) => {
+                    self.tell(DesktopEvent::Shown { incident: self.incident, shown_as }).await;
+                }
+                (None | Some(Order::Show(_) | Order::Adopt(_)), Err(reason)) => self.fail(reason).await,
             }
         }
         ControlFlow::Continue(())
@@ -209,7 +231,10 @@ impl Keeper {
                     if told && matches!(order, Some(Order::Show(_))) {
                         self.fail(bus::no_answer()).await;
                     }
-                    next = Some(order.unwrap_or(Order::Withdraw(None)));
+                    match order.unwrap_or(Order::Withdraw(None)) {
+                        Order::Adopt(_) => {} // this run is showing one itself
+                        order @ (Order::Show(_) | Order::Withdraw(_)) => next = Some(order),
+                    }
                 }
             }
         }
@@ -224,6 +249,7 @@ impl Keeper {
         let shown_as = ShownAs { id: sender.handle.id(), owner: owner.to_owned(), bus: bus.guid()? };
         let (told, heard) = mpsc::unbounded_channel();
         let listener = Listener(tokio::spawn(listen(Arc::clone(&sender.handle), told)));
+        self.adopted = None;
         self.standing = Some(Standing { sender, shown_as: shown_as.clone(), listener, heard });
         Ok(shown_as)
     }
@@ -248,8 +274,15 @@ impl Keeper {
 
     /// After a change of bus or service: whether ours stands there still.
     async fn look_after(&mut self) {
-        let Some(standing) = &self.standing else { return };
         let bus = Bus::known(&mut self.bus).await;
+        if let Some(adopted) = &self.adopted {
+            if gone(adopted, &bus).await {
+                self.adopted = None;
+                self.lose().await;
+            }
+            return;
+        }
+        let Some(standing) = &self.standing else { return };
         if bus.owner().await.ok().flatten().as_deref() != Some(standing.shown_as.owner.as_str()) {
             self.lose().await;
         }
@@ -273,6 +306,19 @@ impl Keeper {
     async fn tell(&self, event: DesktopEvent) {
         // Nobody listens any more only while the daemon ends.
         let _ = self.around.events.send(event).await;
+    }
+}
+
+/// Whether what an earlier run left standing is there no more. Where nobody can be asked, it is not said to be gone.
+async fn gone(shown: &ShownAs, bus: &Bus) -> bool {
+    let Ok(guid) = bus.guid() else { return false };
+    if guid != shown.bus {
+        return true;
+    }
+    match bus.owner().await {
+        Ok(Some(owner)) if owner == shown.owner => bus.drops_the_gone(&owner).await.unwrap_or(false),
+        Ok(_) => true,
+        Err(_) => false,
     }
 }
 

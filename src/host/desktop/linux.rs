@@ -88,6 +88,10 @@ pub(super) async fn run(mut orders: mpsc::UnboundedReceiver<Command>, events: mp
                     let keeper = keepers.entry(notice.incident).or_insert_with(|| Keeper::start(&around, notice.incident));
                     let _ = keeper.send(Order::Show(Box::new(notice)));
                 }
+                Some(Command::Adopt { incident, shown }) => {
+                    let keeper = keepers.entry(incident).or_insert_with(|| Keeper::start(&around, incident));
+                    let _ = keeper.send(Order::Adopt(shown));
+                }
                 Some(Command::Withdraw { incident, shown }) => {
                     let keeper = keepers.remove(&incident).unwrap_or_else(|| Keeper::start(&around, incident));
                     let _ = keeper.send(Order::Withdraw(shown));

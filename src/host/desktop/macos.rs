@@ -33,6 +33,8 @@ pub(super) async fn run(mut orders: mpsc::UnboundedReceiver<Command>, events: mp
             // The note that follows is all that can be done.
             Command::Withdraw { .. } => {}
             Command::End(_done) => return,
+            // It stays in the notification centre.
+            Command::Adopt { .. } => {}
         }
     }
 }

@@ -110,6 +110,60 @@ fn a_restart_of_keypulse_replaces_and_closes_its_own() {
 }
 
 #[test]
+fn what_an_earlier_run_left_is_looked_after() {
+    in_session("what_an_earlier_run_left_is_looked_after", async || {
+        let _bus = Bus::start().await;
+        let service = Fake::start(Nature { capable: true, ..Nature::default() }).await;
+        let (desktop, mut events) = started(false).await;
+        desktop.show(notice("first run"));
+        let first = shown(&mut events).await;
+        drop(desktop);
+        while events.recv().await.is_some() {}
+
+        let (desktop, mut events) = started(false).await;
+        desktop.adopt(7, first.clone());
+        assert_eq!(again(|| service.close(first.id, 2), next(&mut events)).await, CLOSED);
+        desktop.adopt(7, first.clone());
+        service.leave().await;
+        let gone = loop {
+            let event = next(&mut events).await;
+            // Clicks that came after the first.
+            if event != CLOSED {
+                break event;
+            }
+        };
+        assert_eq!(gone, DesktopEvent::Vanished);
+        assert_eq!(next(&mut events).await, LOST);
+        // Once: what is lost is nobody's to look after.
+        let _service = Fake::start(Nature { capable: true, ..Nature::default() }).await;
+        assert_eq!(next(&mut events).await, DesktopEvent::Appeared);
+        desktop.show(Notice { silent: true, replaces: Some(first.clone()), ..notice("put back") });
+        assert_ne!(shown(&mut events).await, first);
+    });
+}
+
+#[test]
+fn what_went_with_an_earlier_run_or_its_session_is_lost() {
+    in_session("what_went_with_an_earlier_run_or_its_session_is_lost", async || {
+        let _bus = Bus::start().await;
+        let _gnome = Fake::start(Nature { capable: true, minds_sender: true, ..Nature::default() }).await;
+        let (desktop, mut events) = started(false).await;
+        desktop.show(notice("first run"));
+        let first = shown(&mut events).await;
+        drop(desktop);
+        while events.recv().await.is_some() {}
+
+        let (desktop, mut events) = started(false).await;
+        desktop.adopt(7, first.clone());
+        assert_eq!(next(&mut events).await, LOST);
+        desktop.adopt(7, ShownAs { bus: "of yesterday".to_owned(), ..first.clone() });
+        assert_eq!(next(&mut events).await, LOST);
+        desktop.adopt(7, ShownAs { owner: ":1.9999".to_owned(), ..first });
+        assert_eq!(next(&mut events).await, LOST);
+    });
+}
+
+#[test]
 fn the_person_closes_and_clicks() {
     in_session("the_person_closes_and_clicks", async || {
         let _bus = Bus::start().await;

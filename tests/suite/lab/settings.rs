@@ -73,7 +73,8 @@ impl Settings {
     }
 
     /// `notify.hook.command`.
-    pub fn hook(self, command: &[&str]) -> Self {
+    pub fn hook(self, command: &[impl AsRef<str>]) -> Self {
+        let command: Vec<&str> = command.iter().map(AsRef::as_ref).collect();
         self.set("notify.hook", "command", &json!(command).to_string())
     }
 

@@ -21,7 +21,7 @@ const PATH: &str = "/org/freedesktop/Notifications";
 pub(super) struct Nature {
     /// Knows actions and markup.
     pub(super) capable: bool,
-    /// Takes a replacement only from the sender of what is replaced, and tells only that one of closing and clicks.
+    /// As GNOME: takes a replacement only from the sender of what is replaced, and tells only that one of closing and clicks.
     pub(super) minds_sender: bool,
     /// Answers Notify only once it is let go.
     pub(super) holds_notify: bool,
@@ -93,6 +93,11 @@ impl Fake {
         self.service.gate.add_permits(1000);
     }
 
+    /// Is the notification service no more.
+    pub(super) async fn leave(&self) {
+        self.connection.release_name(NAME).await.unwrap();
+    }
+
     /// The person clicks.
     pub(super) async fn act(&self, id: u32, key: &str) {
         let sender = self.sender(id);
@@ -129,6 +134,10 @@ impl Service {
                 connection.reply(&header, &vec!["actions", "body", "body-markup"]).await
             }
             "GetCapabilities" => connection.reply(&header, &vec!["body"]).await,
+            "GetServerInformation" => {
+                let name = if self.nature.minds_sender { "gnome-shell" } else { "fake" };
+                connection.reply(&header, &(name, "keypulse", "1", "1.2")).await
+            }
             "Notify" => match self.notify(&header, &call).await {
                 Some(id) => connection.reply(&header, &id).await,
                 None => refuse(&connection, &header).await,
