@@ -17,6 +17,9 @@
 )]
 mod lab;
 
+mod binary;
+mod crash;
+mod faults;
 mod lab_smoke;
 mod layers;
 mod main_job;
