@@ -14,11 +14,7 @@ use crate::{
     api::{ClientError, StatusDocument},
     config::{self, Config},
     daemon::{self, Heart, Outward, Paths, RunError},
-    health::{
-        credential::Health,
-        event::{Event, Handover},
-        name::CredentialName,
-    },
+    health::{credential::Health, event::Event, name::CredentialName},
     store::StoreError,
 };
 
@@ -105,12 +101,8 @@ async fn alone(context: &Context, names: &[CredentialName]) -> Result<StatusDocu
         for outward in heart.step(event)? {
             match outward {
                 Outward::Answer(_) => answered = true,
-                // The daemon hands over what is to be told, when it runs again.
-                Outward::Deliver(order) => {
-                    let result = Handover::Failed;
-                    drop(heart.effects().send(daemon::Effect::Delivered { id: order.delivery.id, result }));
-                }
-                Outward::Transition(_) | Outward::Incident { .. } => {}
+                // What is to be told waits for the daemon: the engine hands nothing over here.
+                Outward::Deliver(_) | Outward::Transition(_) | Outward::Incident { .. } => {}
             }
         }
         // What was begun is brought to its end, so that no login stays unsettled.

@@ -45,6 +45,8 @@ use crate::{
 
 /// Events that may wait for a slow reader of the stream: more than one step of the loop can send.
 const STREAM: usize = 256;
+/// How long what is under way may go on when the daemon is told to stop. It has two seconds in all.
+const WIND_DOWN: Duration = Duration::from_secs(1);
 /// How often what is too old is deleted.
 const TIDY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -230,6 +232,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     }
     info!("stopping");
     service::stopping();
+    daemon.wind_down(&mut effects).await?;
     daemon.heart.stop();
     drop(timeout(LAST_WORDS, daemon.hear_the_desktop_out(&mut desktop_events)).await);
     if daemon.options.test
@@ -259,6 +262,18 @@ async fn next(events: Option<&mut mpsc::Receiver<DesktopEvent>>) -> Option<Deskt
 }
 
 impl Daemon {
+    /// Lets logins and hooks under way end, if they are quick: a login that is cut off counts as failed, and a message as told.
+    async fn wind_down(&mut self, effects: &mut mpsc::UnboundedReceiver<Effect>) -> Result<(), RunError> {
+        let deadline = tokio::time::Instant::now() + WIND_DOWN;
+        self.heart.engine_mut().end();
+        while !self.heart.engine().is_idle() || self.heart.engine().is_telling(Channel::Hook) {
+            let Ok(Some(effect)) = tokio::time::timeout_at(deadline, effects.recv()).await else { break };
+            let event = self.heart.event(effect);
+            self.step(event)?;
+        }
+        Ok(())
+    }
+
     fn said_at_start(&self) {
         let config = self.heart.config();
         let credentials: usize = config.accounts.iter().map(|account| account.credentials.len()).sum();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     credential::Health,
-    evidence::{Cause, PerService, Round, Service, Services},
+    evidence::{Cause, Outcome, PerService, Round, Service, Services},
     incident::IncidentFile,
     login::{Login, State, Why},
     name::{Address, CredentialName, Fingerprint},
@@ -40,6 +40,8 @@ pub struct Credential {
     pub failed_reads: u32,
     /// The person asks for a round: the requests that wait for it.
     pub requests: Vec<u64>,
+    /// One of them named it: it is tried even if it is known to be dead.
+    pub named: bool,
     /// Its source was read since the process started.
     pub read: bool,
 }
@@ -149,6 +151,8 @@ pub struct Flight {
     pub started_at: Timestamp,
     /// The requests that are answered when it ends.
     pub requests: Vec<u64>,
+    /// One of them named the credential.
+    pub named: bool,
     /// The attempts, once the secret is read.
     pub asking: Option<Asking>,
 }
@@ -166,6 +170,9 @@ pub struct Asking {
     pub one_answer: bool,
     /// What was said so far.
     pub said: Round,
+    /// Refusals of this round. They enter the secret's memory with the judgement: a process that dies in between must not
+    /// remember that a service refused last and forget that it is to be judged, or nothing would ever count as evidence.
+    pub refusals: Vec<(Service, Outcome, Timestamp)>,
     /// The attempt under way.
     pub attempt: Option<(u64, Service)>,
 }

@@ -12,7 +12,7 @@ use super::{
     incident::IncidentFile,
     login::{Login, State, Why},
     name::{Address, CredentialName, Fingerprint},
-    outbox::{Channel, Outbox, Tidings},
+    outbox::{Channel, Outbox, Post, Tidings},
     ration::{Purse, Ration, Spent},
     schedule::{Dice, Policy, Timestamp},
 };
@@ -31,6 +31,18 @@ pub struct Engine {
     pub(super) requests: Vec<u64>,
     pub(super) online: bool,
     pub(super) started_at: Timestamp,
+    pub(super) stance: Stance,
+}
+
+/// How far the process means to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stance {
+    /// On and on.
+    Running,
+    /// It does what a person asks for, and then ends: what is to be told waits for the daemon.
+    OnRequest,
+    /// It is about to end: nothing new is begun.
+    Ending,
 }
 
 impl Engine {
@@ -48,6 +60,7 @@ impl Engine {
             requests: Vec::new(),
             online: true,
             started_at: now,
+            stance: Stance::Running,
         };
         for (key, stored) in &mut engine.strangers {
             engine.rations.insert(key.clone(), Ration::restore(std::mem::take(&mut stored.spent)));
@@ -132,9 +145,15 @@ impl Engine {
             asked_for: Vec::new(),
             dirty: true,
         };
-        for incident in lost {
-            self.last_id += 1;
-            account.outbox.add(self.last_id, incident, Channel::Desktop, Tidings::PutBack, now);
+        for (incident, channel) in lost {
+            // It counts as told, so it is reminded of like any other: perhaps nobody saw it.
+            if let Some(file) = account.incident.as_mut().filter(|file| file.incident.id == incident) {
+                file.told(&self.policy, now);
+            }
+            if channel == Channel::Desktop {
+                self.last_id += 1;
+                account.outbox.add(self.last_id, incident, Channel::Desktop, Tidings::PutBack, now);
+            }
         }
         account
     }
@@ -163,17 +182,31 @@ impl Engine {
         actions
     }
 
-    /// Leaves the routine to another time: for a process that only does what a person asks for, and then ends.
+    /// Leaves routine and messages to another time: for a process that only does what a person asks for, and then ends.
     pub fn only_on_request(&mut self, now: Timestamp) {
+        self.stance = Stance::OnRequest;
         for credential in self.accounts.iter_mut().flat_map(|account| &mut account.credentials) {
             credential.next_at = now + self.policy.interval;
         }
+    }
+
+    /// Begins nothing new: the process is about to end. A round whose other service is still to be asked is given up; the
+    /// next process begins it anew.
+    pub const fn end(&mut self) {
+        self.stance = Stance::Ending;
     }
 
     /// Whether no round is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.in_flight() == 0
+    }
+
+    /// Whether a message is just being handed over on `channel`.
+    #[must_use]
+    pub fn is_telling(&self, channel: Channel) -> bool {
+        let mut messages = self.accounts.iter().flat_map(|account| account.outbox.all());
+        messages.any(|message| message.channel == channel && matches!(message.state, Post::Underway { .. }))
     }
 
     /// When [`Event::Timer`] is due.
@@ -217,6 +250,9 @@ impl Engine {
 
     /// Starts the rounds that are due: at most one per account, `concurrent_checks` in all.
     fn dispatch(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        if self.stance == Stance::Ending {
+            return;
+        }
         for index in 0..self.accounts.len() {
             if self.in_flight() >= self.policy.concurrent_checks {
                 return;
@@ -226,9 +262,9 @@ impl Engine {
             };
             let round = self.next_id();
             let Some(account) = self.accounts.get_mut(index) else { continue };
-            let requests = match account.credential_mut(&task.credential) {
-                Some(credential) => std::mem::take(&mut credential.requests),
-                None => Vec::new(),
+            let (requests, named) = match account.credential_mut(&task.credential) {
+                Some(credential) => (std::mem::take(&mut credential.requests), std::mem::take(&mut credential.named)),
+                None => (Vec::new(), false),
             };
             let why = if requests.is_empty() { task.why } else { Why::Person };
             actions.push(Action::ReadSecret {
@@ -243,6 +279,7 @@ impl Engine {
                 target: task.target,
                 started_at: now,
                 requests,
+                named,
                 asking: None,
             });
         }
@@ -276,14 +313,12 @@ impl Engine {
 
     fn check(&mut self, request: u64, names: &[CredentialName]) {
         self.requests.push(request);
-        for account in &mut self.accounts {
-            let latched: Vec<Fingerprint> =
-                account.logins.iter().filter(|l| l.verdict().is_some()).map(|l| l.fingerprint).collect();
-            for credential in &mut account.credentials {
-                let dead = credential.memory.secret.is_some_and(|secret| latched.contains(&secret));
-                if names.contains(&credential.setup.name) || (names.is_empty() && !dead) {
-                    credential.requests.push(request);
-                }
+        for credential in self.accounts.iter_mut().flat_map(|account| &mut account.credentials) {
+            let named = names.contains(&credential.setup.name);
+            // Those that are dead are read, too: they may hold another secret by now.
+            if named || names.is_empty() {
+                credential.requests.push(request);
+                credential.named |= named;
             }
         }
     }
@@ -378,7 +413,7 @@ fn new_credential(setup: CredentialSetup, now: Timestamp) -> Credential {
         health: Health::Unknown,
         since: now,
     };
-    Credential { setup, memory, next_at: now, failed_reads: 0, requests: Vec::new(), read: false }
+    Credential { setup, memory, next_at: now, failed_reads: 0, requests: Vec::new(), named: false, read: false }
 }
 
 impl Account {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::{
     account::{Account, Asking, Flight, Unreadable},
-    engine::Engine,
+    engine::{Engine, Stance},
     event::{Action, AttemptRow, Record},
     evidence::{Cause, Finding, Outcome, Round, Service, Services},
     login::{Due, Login, Why},
@@ -49,8 +49,10 @@ impl Engine {
             }
         };
         let changed = account.bind(&flight.credential, fingerprint, now);
+        let latched = account.login(fingerprint).is_some_and(|login| login.verdict().is_some());
         let Some(credential) = account.credential_mut(&flight.credential) else { return };
         let why = match flight.why {
+            Why::Person if latched && !flight.named => Why::Routine,
             Why::Person => Why::Person,
             Why::Routine
             | Why::Changed
@@ -100,6 +102,7 @@ impl Engine {
                 queue: plan.services,
                 one_answer: plan.one_answer,
                 said: Round::default(),
+                refusals: Vec::new(),
                 attempt: None,
             });
         }
@@ -118,6 +121,10 @@ impl Engine {
             self.finish(index, now, actions);
             return;
         };
+        if self.stance == Stance::Ending {
+            self.land(index, actions);
+            return;
+        }
         let login = account.logins.iter().find(|login| login.fingerprint == asking.login);
         let purse = login.map_or(Purse::Person, |login| purse(why, login));
         let ration = self.rations.entry(account.address.key()).or_default();
@@ -179,7 +186,11 @@ impl Engine {
         if outcome.finding.cause() == Some(Cause::Unavailable) {
             *account.memory.unavailable_at.of_mut(service) = Some(now);
         }
-        if let Some(login) = account.login_mut(fingerprint) {
+        if rejected {
+            if let Some(asking) = account.flight.as_mut().and_then(|flight| flight.asking.as_mut()) {
+                asking.refusals.push((service, outcome, now));
+            }
+        } else if let Some(login) = account.login_mut(fingerprint) {
             login.remember(service, outcome, now);
         }
         self.ask_next(index, now, actions);
@@ -187,8 +198,14 @@ impl Engine {
 
     /// The round is over: judge, and let its consequences follow.
     fn finish(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) {
-        let Some(flight) = self.accounts.get(index).and_then(|account| account.flight.clone()) else { return };
+        let Some(account) = self.accounts.get_mut(index) else { return };
+        let Some(flight) = account.flight.clone() else { return };
         let Some(asking) = &flight.asking else { return };
+        if let Some(login) = account.login_mut(asking.login) {
+            for (service, outcome, at) in &asking.refusals {
+                login.remember(*service, outcome.clone(), *at);
+            }
+        }
         let lost = Some(Finding::Inconclusive(Cause::ConnectionLost));
         if asking.said != Round::default() {
             let finished = Finished {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     name::{CredentialName, Fingerprint},
-    schedule::Timestamp,
+    schedule::{Policy, Timestamp},
 };
 
 /// What most likely happened.
@@ -109,6 +109,16 @@ pub struct IncidentFile {
     pub newest_refusal_at: Timestamp,
     /// When it is told again.
     pub remind_at: Option<Timestamp>,
+}
+
+impl IncidentFile {
+    /// A message of it went out.
+    pub fn told(&mut self, policy: &Policy, now: Timestamp) {
+        self.incident.notified_at.get_or_insert(now);
+        if self.remind_at.is_none() && !self.incident.cause.is_told_once() {
+            self.remind_at = policy.remind_every.map(|every| now + every);
+        }
+    }
 }
 
 /// What the cause of an incident is judged by. Counts secrets, never credentials.

@@ -267,15 +267,13 @@ impl Outbox {
         self.deliveries.retain(|delivery| delivery.incident != incident);
     }
 
-    /// Marks what was under way when the process died; gives the incidents whose desktop message was among them.
-    pub fn after_restart(&mut self, now: Timestamp) -> Vec<u64> {
+    /// Marks what was under way when the process died as gone out; gives the incidents and channels concerned.
+    pub fn after_restart(&mut self, now: Timestamp) -> Vec<(u64, Channel)> {
         let mut lost = Vec::new();
         for delivery in &mut self.deliveries {
             if matches!(delivery.state, Post::Underway { .. }) {
                 delivery.state = Post::Done { at: now };
-                if delivery.channel == Channel::Desktop {
-                    lost.push(delivery.incident);
-                }
+                lost.push((delivery.incident, delivery.channel));
             }
         }
         lost

@@ -3,7 +3,7 @@
 use super::{
     account::Account,
     credential::{Health, Transition},
-    engine::Engine,
+    engine::{Engine, Stance},
     event::{Action, Handover, Order, Record},
     evidence::Service,
     incident::{Incident, IncidentCause, IncidentFile, Signs},
@@ -114,6 +114,9 @@ impl Engine {
 
     /// Hands over the messages that are due.
     fn messages(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) {
+        if self.stance != Stance::Running {
+            return;
+        }
         let Some(account) = self.accounts.get_mut(index) else { return };
         let due = account.outbox.take_due(now);
         for mut delivery in due {
@@ -142,10 +145,7 @@ impl Engine {
             };
             let incident = account.outbox.delivered(id, receipt, now).map(|delivery| delivery.incident);
             if let Some(file) = account.incident.as_mut().filter(|file| Some(file.incident.id) == incident) {
-                file.incident.notified_at.get_or_insert(now);
-                if file.remind_at.is_none() && !file.incident.cause.is_told_once() {
-                    file.remind_at = policy.remind_every.map(|every| now + every);
-                }
+                file.told(&policy, now);
             }
             return;
         }

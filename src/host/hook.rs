@@ -12,6 +12,7 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
+    net::unix::pipe,
     process::{Child, Command},
     time::{Instant, timeout, timeout_at},
 };
@@ -113,6 +114,14 @@ pub async fn run(command: &[String], event: HookEvent) -> Result<(), HookError> 
 async fn run_within(command: &[String], event: HookEvent, limit: Duration) -> Result<(), HookError> {
     let [program, arguments @ ..] = command else { return Err(HookError::Empty) };
     let deadline = Instant::now() + limit;
+    let start = |source| HookError::Start { program: program.clone(), source };
+    let mut input = event.payload.to_string();
+    input.push('\n');
+    // Into the pipe before the program is started: a hook that was started got its event, whatever happens to us then. (A
+    // pipe takes 64 KiB; the rest of a longer one follows.)
+    let (mut feeder, stdin) = pipe::pipe().map_err(start)?;
+    let fed = feeder.write(input.as_bytes()).await.map_err(start)?;
+    let stdin = stdin.into_blocking_fd().map_err(start)?;
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -124,7 +133,7 @@ async fn run_within(command: &[String], event: HookEvent, limit: Duration) -> Re
         .env_remove("NOTIFY_SOCKET")
         .env_remove("WATCHDOG_USEC")
         .env_remove("WATCHDOG_PID")
-        .stdin(Stdio::piped())
+        .stdin(stdin)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .process_group(0)
@@ -132,18 +141,13 @@ async fn run_within(command: &[String], event: HookEvent, limit: Duration) -> Re
     if event.test {
         command.env("KEYPULSE_TEST", "1");
     }
-    let start = |source| HookError::Start { program: program.clone(), source };
     let mut child = command.spawn().map_err(start)?;
     let group = Group::of(&child);
-
-    let mut input = event.payload.to_string();
-    input.push('\n');
-    let (stdin, pipe) = (child.stdin.take(), child.stderr.take());
+    drop(command); // and with it our copy of the pipe's other end
+    let pipe = child.stderr.take();
     let feed = async move {
-        if let Some(mut stdin) = stdin {
-            // A hook need not read: a broken pipe is no failure. Its exit status is what counts.
-            let _ = stdin.write_all(input.as_bytes()).await;
-        }
+        // A hook need not read: a broken pipe is no failure. Its exit status is what counts.
+        let _ = feeder.write_all(input.as_bytes().get(fed..).unwrap_or_default()).await;
     };
     let mut stderr = Vec::new();
     let ended = {

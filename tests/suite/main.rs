@@ -18,9 +18,12 @@
 mod lab;
 
 mod add;
+mod binary;
 mod contract;
+mod crash;
 mod demo;
 mod events;
+mod faults;
 mod lab_smoke;
 mod layers;
 mod logs;
