@@ -161,16 +161,15 @@ impl Outbox {
         taken
     }
 
-    /// The time of the next try.
+    /// The time of the next try: of the first message that waits on each channel, since the others wait behind it.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
-        let underway =
-            |channel| self.deliveries.iter().any(|d| d.channel == channel && matches!(d.state, Post::Underway { .. }));
-        self.deliveries
-            .iter()
+        let first = |channel| self.deliveries.iter().find(|d| d.channel == channel && !d.state.is_settled());
+        let first = [Channel::Desktop, Channel::Hook].into_iter().filter_map(first);
+        first
             .filter_map(|delivery| match delivery.state {
-                Post::Due { at, .. } if !underway(delivery.channel) => Some(at),
-                Post::Due { .. } | Post::Underway { .. } | Post::Done { .. } | Post::Dropped => None,
+                Post::Due { at, .. } => Some(at),
+                Post::Underway { .. } | Post::Done { .. } | Post::Dropped => None,
             })
             .min()
     }
@@ -300,5 +299,27 @@ impl Post {
             Self::Due { .. } | Self::Underway { .. } => false,
             Self::Done { .. } | Self::Dropped => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_behind_one_that_cannot_go_out_yet_is_not_due() {
+        let now = Timestamp::from_millis(1_000_000);
+        let mut outbox = Outbox::default();
+        outbox.add(1, 7, Channel::Hook, Tidings::Opened, now);
+        assert_eq!(outbox.take_due(now).len(), 1);
+        outbox.failed(1, &Policy::default(), now);
+        outbox.add(2, 8, Channel::Hook, Tidings::Opened, now);
+        // Otherwise the loop would wake for it again and again, and find nothing to do.
+        assert_eq!(outbox.next_due(), Some(now + Duration::from_secs(10)));
+        assert_eq!(outbox.take_due(now), []);
+        outbox.add(3, 8, Channel::Desktop, Tidings::Opened, now);
+        assert_eq!(outbox.next_due(), Some(now), "another channel does not wait");
+        assert_eq!(outbox.take_due(now).len(), 1);
+        assert_eq!(outbox.next_due(), Some(now + Duration::from_secs(10)));
     }
 }

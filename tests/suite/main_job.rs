@@ -155,6 +155,8 @@ fn credentials_with_the_same_secret_share_one_login() {
     mail.dovecot.set_password(ADDRESS, OLD);
     let keypulse = Keypulse::new();
     let settings = Settings::for_mail(&mail).set("schedule", "interval", "\"20m\"");
+    // Later than the check takes: its logins and those of the confirmation are told apart.
+    let settings = settings.set("schedule", "confirm", r#"["2500ms", "6s"]"#);
     keypulse.configure(&watching(settings, &keypulse, &[("mbsync", OLD), ("msmtp", OLD)]));
     let daemon = keypulse.run();
     daemon.until_health("mbsync", "healthy");
