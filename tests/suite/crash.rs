@@ -103,7 +103,9 @@ impl Machine {
             thread::sleep(Duration::from_millis(2).min(wait.saturating_sub(begun.elapsed())));
         }
         daemon.kill9();
-        said.iter().for_each(|status| self.compare(status));
+        for status in &said {
+            self.compare(status);
+        }
     }
 
     /// What must hold in every status document.

@@ -3,7 +3,8 @@
 //!
 //! ```sh
 //! apt-get install gnome-online-accounts    # the nearest peer, measured in the same run
-//! cargo test --release --test suite measure -- --ignored --nocapture
+//! cargo build --release
+//! KEYPULSE_TEST_BINARY=target/release/keypulse cargo test --test suite measure -- --ignored --nocapture
 //! ```
 
 use std::{
@@ -13,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::lab::{Bus, Dunst, Keypulse, Mail, Settings, account};
+use crate::lab::{Bus, Dunst, Keypulse, Mail, Settings, account, binary};
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
 const OLD: [&str; 5] =
@@ -101,7 +102,7 @@ fn figures() {
     report("idle daemon, 5 credentials: resident memory", format!("{rss} kB"));
     report("idle daemon, 5 credentials: proportional memory", format!("{pss} kB"));
     report("idle daemon: wake-ups in 30 s", woken);
-    let binary = fs::metadata(env!("CARGO_BIN_EXE_keypulse")).unwrap().len();
+    let binary = fs::metadata(binary()).unwrap().len();
     report("binary", format!("{binary} bytes"));
 
     let peer = "/usr/libexec/goa-daemon";

@@ -132,7 +132,7 @@ impl Keypulse {
 
     /// The binary in this person's environment, without arguments yet.
     pub fn program(&self) -> Command {
-        let mut command = clean(env!("CARGO_BIN_EXE_keypulse"));
+        let mut command = clean(&binary());
         let home = self.home();
         command
             .current_dir(home)
@@ -161,6 +161,11 @@ impl Keypulse {
         stream.read_to_end(&mut answer).ok()?;
         Response::parse(&answer)
     }
+}
+
+/// The binary under test: Cargo's, or the one that `KEYPULSE_TEST_BINARY` names (a release build, to be measured).
+pub fn binary() -> String {
+    std::env::var("KEYPULSE_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_keypulse").to_owned())
 }
 
 /// An HTTP response.

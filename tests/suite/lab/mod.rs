@@ -26,7 +26,7 @@ pub use dovecot::{Dovecot, Login, Verdict};
 pub use dunst::{Display, Dunst};
 pub use hook::Hook;
 pub use icloud::ICloud;
-pub use keypulse::{Keypulse, Response, Running, account, credential};
+pub use keypulse::{Keypulse, Response, Running, account, binary, credential};
 pub use keyring::Keyring;
 pub use mail::Mail;
 pub use monitor::{Event, Monitor, Notification, Urgency};
