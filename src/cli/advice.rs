@@ -144,7 +144,7 @@ pub fn of_service(credential: &CredentialDocument, service: &ServiceDocument) ->
         }
         // Forgotten once the other service accepted.
         (FindingWord::Inconclusive, _)
-            if credential.last_accepted_at.is_some_and(|accepted| accepted >= service.at) =>
+            if credential.last_accepted_at.is_some_and(|accepted| accepted > service.at) =>
         {
             None
         }

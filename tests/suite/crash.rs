@@ -170,7 +170,7 @@ impl Machine {
     }
 
     fn reset(&self, index: usize) {
-        self.icloud.world.reset_main_password(&self.people[index].address);
+        self.icloud.world.reset_main_password(self.people[index].address);
     }
 
     /// The person makes new passwords and gives them to the programs.

@@ -132,7 +132,7 @@ impl Keypulse {
 
     /// The binary in this person's environment, without arguments yet.
     pub fn program(&self) -> Command {
-        let mut command = clean(&binary());
+        let mut command = clean(binary());
         let home = self.home();
         command
             .current_dir(home)
