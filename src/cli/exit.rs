@@ -107,10 +107,9 @@ impl From<RunError> for Exit {
         match error {
             RunError::Config(error) => Self::Config(error),
             RunError::Store(error) => error.into(),
-            error @ (RunError::Key { .. }
-            | RunError::Prober(_)
-            | RunError::Socket(_)
-            | RunError::Signal(_)) => Self::failed(error),
+            error @ (RunError::Key { .. } | RunError::Prober(_) | RunError::Socket(_) | RunError::Signal(_)) => {
+                Self::failed(error)
+            }
         }
     }
 }
