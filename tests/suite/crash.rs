@@ -103,7 +103,9 @@ impl Machine {
             thread::sleep(Duration::from_millis(2).min(wait.saturating_sub(begun.elapsed())));
         }
         daemon.kill9();
-        said.iter().for_each(|status| self.compare(status));
+        for status in &said {
+            self.compare(status);
+        }
     }
 
     /// What must hold in every status document.
@@ -168,7 +170,7 @@ impl Machine {
     }
 
     fn reset(&self, index: usize) {
-        self.icloud.world.reset_main_password(&self.people[index].address);
+        self.icloud.world.reset_main_password(self.people[index].address);
     }
 
     /// The person makes new passwords and gives them to the programs.
@@ -230,11 +232,10 @@ fn killed_at_any_moment_it_forgets_no_verdict_no_failed_login_and_tells_nobody_t
     machine.settle();
     for round in 0..KILLS {
         match round {
-            5 => machine.reset(0),
+            5 | 32 => machine.reset(0),
             12 => machine.reset(1),
             20 => machine.repair(0),
             25 => machine.reset(2),
-            32 => machine.reset(0),
             38 => machine.repair(1),
             _ => {}
         }
