@@ -257,7 +257,11 @@ impl StatusDocument {
             account.incident = account.incident.take().filter(|incident| incident.credentials.iter().any(asked));
         }
         accounts.retain(|account| !account.credentials.is_empty());
-        Ok(Self::summed_up(self.generated_at, self.daemon, accounts))
+        let mut document = Self::summed_up(self.generated_at, self.daemon, accounts);
+        if self.overall == Overall::Unknown {
+            document.overall = Overall::Unknown; // nobody ever looked, so nothing can be told of a part of it either
+        }
+        Ok(document)
     }
 
     /// Every credential, in the order of the configuration.

@@ -40,6 +40,12 @@ pub fn check(path: &Path) -> Result<Answer, ConfigError> {
     Ok(Answer { text, json })
 }
 
+/// `config check --json` of a configuration that is wrong.
+#[must_use]
+pub fn wrong(path: &Path, error: &ConfigError) -> Value {
+    json!({ "path": path.to_string_lossy(), "valid": false, "error": error.summary() })
+}
+
 /// `config path`: where the configuration is or would be.
 #[must_use]
 pub fn path(path: &Path) -> Answer {

@@ -2,7 +2,11 @@
 //!
 //! The one place where an error becomes text: "keypulse: failed to …: why", with its reasons as a chain.
 
-use std::{error::Error, io, process::ExitCode};
+use std::{
+    error::Error,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use crate::{
     api::{ClientError, Problem},
@@ -78,7 +82,23 @@ impl From<PathError> for Exit {
 
 impl From<StoreError> for Exit {
     fn from(error: StoreError) -> Self {
-        Self::failed(error)
+        let hint = about_state(&error);
+        Self::Failed { error: Box::new(error), hint }
+    }
+}
+
+/// What to do where the state cannot be used, unless the error says so itself.
+fn about_state(error: &StoreError) -> Option<String> {
+    match error {
+        StoreError::File { .. } => Some(
+            "keypulse keeps its state in a directory of yours that it can write to; name another with KEYPULSE_STATE_DIR"
+                .to_owned(),
+        ),
+        StoreError::Sqlite { path, .. } | StoreError::Row { path, .. } => Some(format!(
+            "if it is damaged, stop keypulse and move it away ({}): it is made anew, without what was known",
+            path.display()
+        )),
+        StoreError::Held { .. } | StoreError::Absent | StoreError::Newer { .. } => None,
     }
 }
 
@@ -86,11 +106,10 @@ impl From<RunError> for Exit {
     fn from(error: RunError) -> Self {
         match error {
             RunError::Config(error) => Self::Config(error),
-            error @ (RunError::Store(_)
-            | RunError::Key { .. }
-            | RunError::Prober(_)
-            | RunError::Socket(_)
-            | RunError::Signal(_)) => Self::failed(error),
+            RunError::Store(error) => error.into(),
+            error @ (RunError::Key { .. } | RunError::Prober(_) | RunError::Socket(_) | RunError::Signal(_)) => {
+                Self::failed(error)
+            }
         }
     }
 }
@@ -119,11 +138,11 @@ pub(super) fn finish(result: Result<u8, Exit>) -> ExitCode {
             if helped { 0 } else { USAGE }
         }
         Err(Exit::Config(error)) => {
-            anstream::eprintln!("{error}");
+            complain(&error.to_string());
             CONFIG
         }
         Err(Exit::UnknownName(message)) => {
-            anstream::eprintln!("keypulse: {message}");
+            complain(&format!("keypulse: {message}"));
             USAGE
         }
         Err(Exit::Misuse { message, hint }) => {
@@ -131,21 +150,37 @@ pub(super) fn finish(result: Result<u8, Exit>) -> ExitCode {
             USAGE
         }
         Err(Exit::Failed { error, hint }) => {
-            let mut text = format!("keypulse: failed to {error}");
-            let mut next = error.source();
-            while let Some(reason) = next {
-                next = reason.source();
-                text.push_str(": ");
-                text.push_str(&reason.to_string());
-            }
-            anstream::eprintln!("{text}");
+            let mut text = format!("keypulse: failed to {}", chain(&*error));
             if let Some(hint) = hint {
-                anstream::eprintln!("hint: {hint}");
+                text.push_str("\nhint: ");
+                text.push_str(&hint);
             }
+            complain(&text);
             1
         }
     };
     ExitCode::from(code)
+}
+
+/// An error with its reasons. SQLite's repeat each other.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let (mut text, mut next) = (error.to_string(), error.source());
+    let mut last = text.clone();
+    while let Some(reason) = next {
+        next = reason.source();
+        let reason = reason.to_string();
+        if !reason.ends_with(&last) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        last = reason;
+    }
+    text
+}
+
+/// Prints to standard error; where nobody reads it, that is no reason to fail in another way.
+pub(super) fn complain(text: &str) {
+    drop(writeln!(anstream::stderr(), "{text}"));
 }
 
 /// The exit code of a panic: something that must not happen.

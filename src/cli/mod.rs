@@ -172,7 +172,14 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Config(command) => {
             let path = context.config_file()?;
             let (answer, json) = match command {
-                ConfigCommand::Check(JsonArgs { json }) => (config::check(&path)?, json),
+                ConfigCommand::Check(JsonArgs { json }) => match config::check(&path) {
+                    Err(error) if json => {
+                        // What is wrong goes to standard error as it always does; programs read it here.
+                        context::print(&format!("{:#}\n", config::wrong(&path, &error)))?;
+                        return Err(error.into());
+                    }
+                    answer => (answer?, json),
+                },
                 ConfigCommand::Path(JsonArgs { json }) => (config::path(&path), json),
                 ConfigCommand::Show(JsonArgs { json }) => (config::show(&path)?, json),
             };

@@ -1,13 +1,16 @@
 //! `keypulse status`, `check` and `ok`: through the daemon where it runs, else from the state on disk.
 
-use std::time::Duration;
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep};
 
 use super::{
     CheckArgs, Exit, Format, OkArgs, StatusArgs,
     context::{Context, block_on, print_json, print_table},
-    exit::{CONFIG, USAGE},
+    exit::{CONFIG, USAGE, chain, complain},
     table::exit_code,
 };
 use crate::{
@@ -29,7 +32,7 @@ pub(super) fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Ex
     let document = match block_on(current(context)) {
         Ok(document) => document.only(&arguments.names).map_err(|unknown| unknown_name(&unknown.to_string()))?,
         Err(Exit::Config(error)) if error.is_missing() => {
-            anstream::eprintln!("{error}");
+            complain(&error.to_string());
             return Ok(CANNOT_TELL);
         }
         Err(error) => return Err(error),
@@ -72,7 +75,7 @@ pub(super) fn check(context: &Context, arguments: &CheckArgs) -> Result<u8, Exit
     });
     let document = match document {
         Err(Exit::Config(error)) if error.is_missing() => {
-            anstream::eprintln!("{error}");
+            complain(&error.to_string());
             return Ok(CANNOT_TELL);
         }
         other => other?,
@@ -135,13 +138,13 @@ pub(super) async fn take_hold(
 
 pub(super) fn ok(context: &Context, arguments: &OkArgs) -> Result<u8, Exit> {
     let lenient = |message: &str, strict: u8| {
-        anstream::eprintln!("keypulse: {message}");
+        complain(&format!("keypulse: {message}"));
         if arguments.strict { strict } else { 0 }
     };
     let document = match block_on(current(context)) {
         Ok(document) => document,
         Err(Exit::Config(error)) => return Ok(lenient(&error.summary(), CONFIG)),
-        Err(Exit::Failed { error, .. }) => return Ok(lenient(&format!("failed to {error}"), 1)),
+        Err(Exit::Failed { error, .. }) => return Ok(lenient(&format!("failed to {}", chain(&*error)), 1)),
         Err(other) => return Err(other),
     };
     let found = document.credentials().find(|credential| credential.name.as_str() == arguments.name);
@@ -188,7 +191,6 @@ pub(super) struct Progress(Option<tokio::task::JoinHandle<()>>);
 
 impl Progress {
     pub(super) fn start(doing: String) -> Self {
-        use std::io::{IsTerminal, Write};
         if !std::io::stderr().is_terminal() {
             return Self(None);
         }
@@ -206,7 +208,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(task) = self.0.take() {
             task.abort();
-            anstream::eprint!("\r\u{1b}[2K");
+            drop(write!(anstream::stderr(), "\r\u{1b}[2K"));
         }
     }
 }

@@ -314,11 +314,11 @@ impl Engine {
     fn check(&mut self, request: u64, names: &[CredentialName]) {
         self.requests.push(request);
         for credential in self.accounts.iter_mut().flat_map(|account| &mut account.credentials) {
-            let named = names.contains(&credential.setup.name);
+            let by_name = names.contains(&credential.setup.name);
             // Those that are dead are read, too: they may hold another secret by now.
-            if named || names.is_empty() {
+            if by_name || names.is_empty() {
                 credential.requests.push(request);
-                credential.named |= named;
+                credential.named |= by_name;
             }
         }
     }

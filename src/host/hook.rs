@@ -145,14 +145,14 @@ async fn run_within(command: &[String], event: HookEvent, limit: Duration) -> Re
     let group = Group::of(&child);
     drop(command); // and with it our copy of the pipe's other end
     let pipe = child.stderr.take();
-    let feed = async move {
+    let rest = async move {
         // A hook need not read: a broken pipe is no failure. Its exit status is what counts.
         let _ = feeder.write_all(input.as_bytes().get(fed..).unwrap_or_default()).await;
     };
     let mut stderr = Vec::new();
     let ended = {
         let listen = keep(pipe, &mut stderr);
-        let mut talk = std::pin::pin!(async { tokio::join!(feed, listen) });
+        let mut talk = std::pin::pin!(async { tokio::join!(rest, listen) });
         let end = async {
             tokio::select! {
                 _ = &mut talk => child.wait().await,

@@ -232,11 +232,10 @@ fn killed_at_any_moment_it_forgets_no_verdict_no_failed_login_and_tells_nobody_t
     machine.settle();
     for round in 0..KILLS {
         match round {
-            5 => machine.reset(0),
+            5 | 32 => machine.reset(0),
             12 => machine.reset(1),
             20 => machine.repair(0),
             25 => machine.reset(2),
-            32 => machine.reset(0),
             38 => machine.repair(1),
             _ => {}
         }
