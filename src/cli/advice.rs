@@ -143,9 +143,7 @@ pub fn of_service(credential: &CredentialDocument, service: &ServiceDocument) ->
             None
         }
         // Forgotten once the other service accepted.
-        (FindingWord::Inconclusive, _)
-            if credential.last_accepted_at.is_some_and(|accepted| accepted > service.at) =>
-        {
+        (FindingWord::Inconclusive, _) if credential.last_accepted_at.is_some_and(|accepted| accepted > service.at) => {
             None
         }
         (FindingWord::Inconclusive, cause) => {
