@@ -212,7 +212,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
         tokio::select! {
             biased;
             () = &mut stop => break,
-            _ = hangup.recv() => drop(daemon.reload()),
+            _ = hangup.recv() => drop(daemon.reload()?),
             () = tick(watchdog.as_mut()) => service::alive(),
             Some(effect) = effects.recv() => {
                 let event = daemon.heart.event(effect);
@@ -340,21 +340,19 @@ impl Daemon {
     }
 
     /// Reads the configuration again. An invalid one changes nothing.
-    fn reload(&mut self) -> Result<StatusDocument, String> {
+    fn reload(&mut self) -> Result<Result<StatusDocument, String>, RunError> {
         service::reloading();
         let result = self.heart.reload(&self.options.paths);
         service::ready();
         match result {
             Ok(()) => {
                 info!("configuration read again");
-                if let Err(error) = self.step(Event::Timer) {
-                    return Err(error.to_string());
-                }
-                Ok(self.document())
+                self.step(Event::Timer)?;
+                Ok(Ok(self.document()))
             }
             Err(why) => {
                 error!("the configuration was read again and is not used, the old one stays:\n{why}");
-                Err(why)
+                Ok(Err(why))
             }
         }
     }

@@ -31,7 +31,7 @@ impl Daemon {
                 let _ = reply.send(self.stream.subscribe());
             }
             Request::Reload { reply } => {
-                let _ = reply.send(self.reload());
+                let _ = reply.send(self.reload()?);
             }
             Request::Reserve { account, reply } => {
                 let answer = match self.heart.reserve(&account)? {
