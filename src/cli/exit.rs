@@ -38,6 +38,8 @@ pub enum Exit {
         /// What to do.
         hint: String,
     },
+    /// Something that the configuration names cannot be used. Fits after "failed to".
+    Misconfigured(Box<dyn Error>),
     /// Anything else that failed: what was tried, and perhaps what to do.
     Failed {
         /// Fits after "failed to".
@@ -107,9 +109,9 @@ impl From<RunError> for Exit {
         match error {
             RunError::Config(error) => Self::Config(error),
             RunError::Store(error) => error.into(),
-            error @ (RunError::Key { .. } | RunError::Prober(_) | RunError::Socket(_) | RunError::Signal(_)) => {
-                Self::failed(error)
-            }
+            // `tls.extra_ca`: starting again does not help, so the service manager shall not.
+            RunError::Prober(error) => Self::Misconfigured(Box::new(error)),
+            error @ (RunError::Key { .. } | RunError::Socket(_) | RunError::Signal(_)) => Self::failed(error),
         }
     }
 }
@@ -139,6 +141,10 @@ pub(super) fn finish(result: Result<u8, Exit>) -> ExitCode {
         }
         Err(Exit::Config(error)) => {
             complain(&error.to_string());
+            CONFIG
+        }
+        Err(Exit::Misconfigured(error)) => {
+            complain(&format!("keypulse: failed to {}", chain(&*error)));
             CONFIG
         }
         Err(Exit::UnknownName(message)) => {

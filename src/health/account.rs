@@ -128,6 +128,8 @@ pub struct Account {
     pub outbox: Outbox,
     /// Incidents and messages as they are on disk.
     pub recorded: (Vec<IncidentFile>, Vec<Delivery>),
+    /// It is in the configuration; else it only stays until its last message went out.
+    pub configured: bool,
     /// The round under way: at most one per account.
     pub flight: Option<Flight>,
     /// Requests under way, and which secret was asked where for them: credentials that share one share its answer.

@@ -79,6 +79,7 @@ impl Engine {
             let old = before.iter().position(|account| account.address == address).map(|at| before.swap_remove(at));
             let mut account = old.unwrap_or_else(|| self.remembered(&address, now));
             account.address = address;
+            account.configured = true;
             let mut credentials = std::mem::take(&mut account.credentials);
             for credential in &mut credentials {
                 // A shorter interval counts from now on, not from the end of the longer one.
@@ -102,7 +103,26 @@ impl Engine {
             account.dirty = true;
             self.accounts.push(account);
         }
-        for account in before {
+        self.see_off(before, now);
+    }
+
+    /// Accounts that left the configuration. One with something still to be told stays until that went out: its incident
+    /// ends with its credentials, and what stands on the desktop is withdrawn.
+    fn see_off(&mut self, leaving: Vec<Account>, now: Timestamp) {
+        let telling = |stored: &StoredAccount| !stored.incidents.is_empty();
+        let keys: Vec<String> =
+            self.strangers.iter().filter(|(_, stored)| telling(stored)).map(|(k, _)| k.clone()).collect();
+        let left: Vec<Address> = keys.iter().filter_map(|key| Address::new(key).ok()).collect();
+        let left: Vec<Account> = left.iter().map(|address| self.remembered(address, now)).collect();
+        for mut account in leaving.into_iter().chain(left) {
+            if account.incident.is_some() || !account.closed.is_empty() {
+                account.configured = false;
+                account.credentials.clear();
+                account.flight = None;
+                account.dirty = true;
+                self.accounts.push(account);
+                continue;
+            }
             let stored = StoredAccount {
                 memory: account.memory,
                 credentials: account.credentials.into_iter().map(|credential| credential.memory).collect(),
@@ -141,6 +161,7 @@ impl Engine {
             closed,
             outbox,
             recorded: (Vec::new(), Vec::new()),
+            configured: true,
             flight: None,
             asked_for: Vec::new(),
             dirty: true,

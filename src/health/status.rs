@@ -16,7 +16,8 @@ impl Engine {
     /// All accounts as they stand at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Vec<AccountStatus> {
-        self.accounts.iter().map(|account| self.account_status(account, now)).collect()
+        let configured = self.accounts.iter().filter(|account| account.configured);
+        configured.map(|account| self.account_status(account, now)).collect()
     }
 
     /// Whether the network was there when it was last needed.

@@ -580,6 +580,34 @@ fn one_suspect_on_the_way_and_a_sibling_more_dead_make_one_incident_that_changes
 }
 
 #[test]
+fn an_account_that_leaves_takes_its_incident_with_it() {
+    for restart in [false, true] {
+        let mut world = World::settled(&[1, 1]);
+        world.dead.insert(1);
+        world.run(8 * HOUR);
+        world.said(&[(Opened, ResetOrRevoked)]);
+        let all = world.setup.clone();
+        world.setup.accounts.remove(0);
+        if restart {
+            world.engine = Engine::new(world.setup.clone(), world.stored.clone(), 8, world.now);
+        } else {
+            world.engine.configure(world.setup.clone(), world.now);
+        }
+        world.event(Event::Timer);
+        world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
+        assert_eq!(world.accounts().len(), 1);
+        // Back again: the dead secret is known without a login, and that is news.
+        world.setup = all;
+        let spent = world.refusals.len();
+        world.engine.configure(world.setup.clone(), world.now);
+        world.run(MIN);
+        assert_eq!(world.health("a0"), Health::Revoked);
+        assert_eq!(world.refusals.len(), spent);
+        world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked), (Opened, ResetOrRevoked)]);
+    }
+}
+
+#[test]
 fn who_waits_for_a_leader_leads_when_that_one_is_replaced() {
     let mut world = World::settled(&[2]);
     world.reset('a');

@@ -252,7 +252,7 @@ fn what_cannot_be_used_is_named_with_a_way_out() {
         "extra_ca = \"/nowhere/ca.pem\"".clone_into(line);
     });
     keypulse.configure_text(&lines.join("\n"));
-    complains(&keypulse.command(&["run"]), 1, &["tls.extra_ca", "/nowhere/ca.pem", "No such file"]);
+    complains(&keypulse.command(&["run"]), 78, &["tls.extra_ca", "/nowhere/ca.pem", "No such file"]);
 }
 
 #[test]
