@@ -8,6 +8,7 @@
 //! ```
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::Path,
     process::{Command, Stdio},
@@ -27,15 +28,16 @@ fn kilobytes(pid: u32, line: &str) -> u64 {
     found.trim_matches([':', ' ']).trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// Times that the process was woken.
-fn wakeups(pid: u32) -> u64 {
-    let switches = |task: &Path| -> u64 {
-        let text = fs::read_to_string(task.join("status")).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        line.map_or(0, |count| count.trim().parse().unwrap())
-    };
+/// How often each thread of the process was woken.
+fn wakeups(pid: u32) -> BTreeMap<String, u64> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
-    tasks.map(|task| switches(&task.unwrap().path())).sum()
+    let woken = tasks.filter_map(|task| {
+        let task = task.ok()?;
+        let text = fs::read_to_string(task.path().join("status")).ok()?;
+        let count = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        Some((task.file_name().into_string().ok()?, count.trim().parse().ok()?))
+    });
+    woken.collect()
 }
 
 fn report(what: &str, value: impl std::fmt::Display) {
@@ -97,7 +99,8 @@ fn figures() {
     }
     let (pid, before) = (daemon.pid(), wakeups(daemon.pid()));
     std::thread::sleep(Duration::from_secs(30)); // this is the measurement, not a wait for a state
-    let woken = wakeups(pid) - before;
+    let after = wakeups(pid);
+    let woken: u64 = after.iter().map(|(task, count)| count - before.get(task).unwrap_or(&0)).sum();
     let (rss, pss) = (kilobytes(pid, "Rss"), kilobytes(pid, "Pss"));
     report("idle daemon, 5 credentials: resident memory", format!("{rss} kB"));
     report("idle daemon, 5 credentials: proportional memory", format!("{pss} kB"));
