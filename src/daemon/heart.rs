@@ -287,6 +287,11 @@ impl Heart {
         });
     }
 
+    /// The keyring was unlocked: commands that waited for it in vain may be run again.
+    pub fn forget_timeouts(&self) {
+        self.reader.forget_timeouts();
+    }
+
     /// Runs `task` beside the loop. A panic in it ends the process: its supervisor restarts it.
     pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         while let Some(ended) = self.tasks.try_join_next() {

@@ -37,7 +37,7 @@ use crate::{
     },
     host::{
         desktop::{Desktop, DesktopEvent, ShownAs},
-        service,
+        keyring, service,
     },
     probe::ProberError,
     store::StoreError,
@@ -205,6 +205,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     });
+    let mut unlocked = keyring::unlocked();
     let mut tidied_at = daemon.heart.now();
     loop {
         daemon.heart.set_alarm();
@@ -219,6 +220,11 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
                 daemon.step(event)?;
             }
             Some(request) = requests.recv() => daemon.request(request)?,
+            Some(()) = unlocked.recv() => {
+                debug!("the keyring was unlocked, or appeared");
+                daemon.heart.forget_timeouts();
+                daemon.step(Event::Unlocked)?;
+            }
             Some(event) = next(desktop_events.as_mut()) => daemon.desktop_event(event)?,
             () = daemon.heart.alarm() => {
                 daemon.step(Event::Timer)?;

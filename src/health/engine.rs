@@ -188,6 +188,13 @@ impl Engine {
             Event::Attempted { id, outcome } => self.attempted(id, outcome, now, &mut actions),
             Event::Check { request, names } => self.check(request, &names),
             Event::Delivered { id, result } => self.delivered(id, &result, now),
+            Event::Unlocked => {
+                let credentials = self.accounts.iter_mut().flat_map(|account| &mut account.credentials);
+                for credential in credentials.filter(|credential| credential.memory.unreadable.is_some()) {
+                    credential.next_at = now;
+                    credential.failed_reads = 0;
+                }
+            }
             Event::ChannelReady(channel) => {
                 self.accounts.iter_mut().for_each(|account| account.outbox.channel_ready(channel, now));
             }

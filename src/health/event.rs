@@ -87,6 +87,8 @@ pub enum Event {
         /// How.
         result: Handover,
     },
+    /// The keyring was unlocked: what could not be read is tried again.
+    Unlocked,
     /// A channel that could not be reached can be.
     ChannelReady(Channel),
     /// The desktop lost the notification of this incident, and not because the person closed it.

@@ -496,6 +496,16 @@ fn a_locked_keyring_is_unreadable_and_no_connection_is_made() {
 }
 
 #[test]
+fn an_unlocked_keyring_is_read_at_once() {
+    let mut world = World::settled(&[1]);
+    world.unreadable.insert(name("a0"));
+    world.run(20 * HOUR);
+    world.unreadable.clear();
+    world.event(Event::Unlocked);
+    assert_eq!(world.health("a0"), Health::Healthy);
+}
+
+#[test]
 fn a_secret_unreadable_for_a_day_is_told_once() {
     let mut world = World::settled(&[1]);
     world.unreadable.insert(name("a0"));

@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod desktop;
 pub mod hook;
+pub mod keyring;
 pub mod markup;
 pub mod service;

@@ -75,6 +75,27 @@ fn what_add_stored_is_watched_and_a_locked_keyring_is_left_locked() {
 }
 
 #[test]
+fn an_unlocked_keyring_is_read_without_waiting_for_the_interval() {
+    let (mail, bus) = (Mail::start(), Bus::start());
+    let keyring = Keyring::start(&bus);
+    mail.dovecot.set_password(ADDRESS, PASSWORD);
+    keyring.store("keypulse", "thunderbird", PASSWORD);
+    keyring.lock();
+    let settings = Settings::for_mail(&mail)
+        .set("schedule", "interval", "\"1h\"")
+        .set("schedule", "stale_after", "\"24h\"")
+        .set("schedule", "confirm", "[\"2m\", \"15m\"]")
+        .account(ADDRESS)
+        .credential_keyring("thunderbird");
+    let keypulse = Keypulse::with(&settings).on(&bus);
+    let daemon = keypulse.run();
+    daemon.until_health("thunderbird", "unreadable");
+    keyring.unlock();
+    daemon.until_health("thunderbird", "healthy");
+    daemon.until_log("the keyring was unlocked");
+}
+
+#[test]
 fn the_main_password_is_refused_and_never_sent() {
     let (mail, bus) = (Mail::start(), Bus::start());
     let keyring = Keyring::start(&bus);
