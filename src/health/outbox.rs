@@ -101,10 +101,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// From what was stored. What was under way when the process died counts as gone out; what stood on the desktop then
-    /// may have vanished with us, so it is put back, once.
+    /// From what was stored.
     #[must_use]
-    pub fn restore(deliveries: Vec<Delivery>) -> Self {
+    pub fn restore(mut deliveries: Vec<Delivery>) -> Self {
+        // They go out in the order in which they were added.
+        deliveries.sort_unstable_by_key(|delivery| delivery.id);
         Self { deliveries }
     }
 
