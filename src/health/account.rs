@@ -254,35 +254,17 @@ impl Account {
         self.in_use().any(|login| login.last_accepted_at().is_some_and(|at| at > since))
     }
 
-    /// The health of a credential, as the last round left it.
-    #[must_use]
-    pub fn health_of(&self, credential: &Credential) -> Health {
-        let services = credential.setup.services;
-        let health = self.login_of(credential).map_or(Health::Unknown, |login| login.health(services));
-        match health {
-            Health::Healthy | Health::Degraded | Health::Unknown if credential.memory.unreadable.is_some() => {
-                Health::Unreadable
-            }
-            Health::Healthy
-            | Health::Degraded
-            | Health::Unknown
-            | Health::Suspect
-            | Health::Revoked
-            | Health::Rejected
-            | Health::Unreadable
-            | Health::Stale => health,
-        }
-    }
-
-    /// The health of a credential at `now`: an old one is stale.
+    /// The health of a credential at `now`: as the last round left it, unless its secret cannot be read or that is long ago.
     #[must_use]
     pub fn health_at(&self, credential: &Credential, policy: &Policy, now: Timestamp) -> Health {
-        let health = self.health_of(credential);
-        let judged_at = self.login_of(credential).and_then(|login| login.last_conclusive_at);
+        let login = self.login_of(credential);
+        let health = login.map_or(Health::Unknown, |login| login.health(credential.setup.services));
+        let judged_at = login.and_then(|login| login.last_conclusive_at);
         let old = judged_at.is_some_and(|at| now.since(at) >= policy.stale_after);
         let memory = &credential.memory;
         let waited = memory.health == Health::Stale || now.since(memory.since) >= policy.stale_after;
         match health {
+            Health::Healthy | Health::Degraded | Health::Unknown if memory.unreadable.is_some() => Health::Unreadable,
             Health::Healthy | Health::Degraded if old => Health::Stale,
             // Never judged: stale once it has waited for as long.
             Health::Unknown if judged_at.is_none() && waited => Health::Stale,

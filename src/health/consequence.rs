@@ -5,7 +5,7 @@
 use super::{
     account::{Account, Poll},
     engine::Engine,
-    evidence::{Finding, Service, Services},
+    evidence::{Finding, Service},
     login::{Due, Login, State, Verdict, Why},
     name::Fingerprint,
     schedule::Timestamp,
@@ -101,10 +101,7 @@ impl Engine {
         now: Timestamp,
     ) {
         let policy = self.policy.clone();
-        let accepted = Services {
-            imap: round.said.imap == Some(Finding::Accepted),
-            smtp: round.said.smtp == Some(Finding::Accepted),
-        };
+        let accepted = round.accepted();
         let Some(account) = self.accounts.get_mut(index) else { return };
         for service in Service::ALL {
             match round.said.of(service) {

@@ -28,8 +28,17 @@ impl Finished {
     /// The services that refused.
     #[must_use]
     pub fn refusing(&self) -> Services {
-        let refused = |finding| finding == Some(Finding::Rejected);
-        Services { imap: refused(self.said.imap), smtp: refused(self.said.smtp) }
+        self.that_said(Finding::Rejected)
+    }
+
+    /// The services that accepted.
+    #[must_use]
+    pub fn accepted(&self) -> Services {
+        self.that_said(Finding::Accepted)
+    }
+
+    fn that_said(&self, finding: Finding) -> Services {
+        Services { imap: self.said.imap == Some(finding), smtp: self.said.smtp == Some(finding) }
     }
 }
 
