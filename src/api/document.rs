@@ -248,7 +248,7 @@ impl StatusDocument {
             return Ok(self);
         }
         if let Some(unknown) = names.iter().find(|name| !self.credentials().any(|known| known.name == **name)) {
-            return Err(UnknownName(unknown.to_string()));
+            return Err(UnknownName::credential(unknown, self.credentials().map(|known| &known.name)));
         }
         let asked = |name: &CredentialName| names.contains(name);
         let mut accounts = self.accounts;
@@ -429,7 +429,7 @@ mod tests {
         check_only(&["nas", "nas"], Overall::Critical, &["nas"], true);
         check_only(&["mutt", "nas"], Overall::Critical, &["nas", "mutt"], true);
         let unknown = sample::document(&sample::accounts()).only(&[sample::name("mutt"), sample::name("moot")]);
-        assert_eq!(unknown, Err(UnknownName("moot".into())));
+        assert_eq!(unknown, Err(UnknownName::credential("moot", ["thunderbird", "nas", "mutt"])));
     }
 
     #[test]

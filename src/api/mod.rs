@@ -14,6 +14,7 @@ pub(crate) mod sample;
 pub mod server;
 pub mod socket;
 pub mod time;
+pub mod unknown;
 
 pub use client::{Checked, Client, ClientError};
 pub use document::{AccountDocument, DaemonInfo, StatusDocument};
@@ -22,8 +23,9 @@ pub use problem::Problem;
 pub use server::{Limits, serve};
 pub use socket::{BindError, Listener, bind};
 pub use time::Time;
+pub use unknown::UnknownName;
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, oneshot};
@@ -89,17 +91,6 @@ pub enum Request {
         reply: oneshot::Sender<()>,
     },
 }
-
-/// No credential has this name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnknownName(pub String);
-
-impl fmt::Display for UnknownName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no credential is named {:?}", self.0)
-    }
-}
-impl std::error::Error for UnknownName {}
 
 /// One login that may be made now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -69,6 +69,10 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, Self::BAD_REQUEST, detail)
     }
 
+    pub(super) fn unknown_name(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Self::UNKNOWN_NAME, detail)
+    }
+
     pub(super) fn no_answer() -> Self {
         let detail = "the daemon's main loop does not answer; it may be stopping. Try again, or restart it";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, Self::NO_ANSWER, detail)
@@ -77,8 +81,7 @@ impl Problem {
 
 impl From<UnknownName> for Problem {
     fn from(unknown: UnknownName) -> Self {
-        let detail = format!("{unknown}; `keypulse status` shows all names");
-        Self::new(StatusCode::NOT_FOUND, Self::UNKNOWN_NAME, detail)
+        Self::unknown_name(unknown.to_string())
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    LONGEST_WAIT, Problem, Request, StatusDocument, StreamEvent, USUAL_WAIT, UnknownName,
+    LONGEST_WAIT, Problem, Request, StatusDocument, StreamEvent, USUAL_WAIT,
     server::{Peer, Shared},
 };
 use crate::health::name::{Address, CredentialName};
@@ -320,8 +320,11 @@ fn names_in(query: &str) -> Result<Vec<String>, Box<Problem>> {
 /// A name of the wrong shape is an unknown one.
 fn known_names(names: &[String]) -> Result<Vec<CredentialName>, Box<Problem>> {
     let valid = |name: &String| {
-        // Told back to the client: as much as a name may have.
-        CredentialName::new(name).map_err(|_| Problem::from(UnknownName(name.chars().take(64).collect())))
+        CredentialName::new(name).map_err(|why| {
+            // Told back to the client: as much as a name may have.
+            let name: String = name.chars().take(64).collect();
+            Problem::unknown_name(format!("no credential is named {name:?}: {why}"))
+        })
     };
     Ok(names.iter().map(valid).collect::<Result<_, _>>()?)
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    api::{ClientError, Problem},
+    api::{ClientError, Problem, UnknownName},
     config::{ConfigError, paths::PathError},
     daemon::RunError,
     store::StoreError,
@@ -118,7 +118,19 @@ impl From<RunError> for Exit {
 
 impl From<ClientError> for Exit {
     fn from(error: ClientError) -> Self {
-        if error.is_problem(Problem::UNKNOWN_NAME) { Self::UnknownName(error.to_string()) } else { Self::failed(error) }
+        // The daemon says the whole of it, with the names that there are.
+        if let ClientError::Problem(problem) = &error
+            && problem.code == Problem::UNKNOWN_NAME
+        {
+            return Self::UnknownName(problem.to_string());
+        }
+        Self::failed(error)
+    }
+}
+
+impl From<UnknownName> for Exit {
+    fn from(unknown: UnknownName) -> Self {
+        Self::UnknownName(unknown.to_string())
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     table::exit_code,
 };
 use crate::{
-    api::{ClientError, StatusDocument},
+    api::{ClientError, StatusDocument, UnknownName},
     config::{self, Config},
     daemon::{self, Heart, Outward, Paths, RunError},
     health::{credential::Health, event::Event, name::CredentialName},
@@ -30,7 +30,7 @@ const CANNOT_TELL: u8 = 3;
 
 pub(super) fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Exit> {
     let document = match block_on(current(context)) {
-        Ok(document) => document.only(&arguments.names).map_err(|unknown| unknown_name(&unknown.to_string()))?,
+        Ok(document) => document.only(&arguments.names)?,
         Err(Exit::Config(error)) if error.is_missing() => {
             complain(&error.to_string());
             return Ok(CANNOT_TELL);
@@ -117,7 +117,7 @@ async fn alone(context: &Context, names: &[CredentialName]) -> Result<StatusDocu
     }
     let document = heart.document(None);
     heart.stop();
-    document.only(names).map_err(|unknown| unknown_name(&unknown.to_string()))
+    Ok(document.only(names)?)
 }
 
 /// The state, as soon as another process lets go of it.
@@ -149,8 +149,8 @@ pub(super) fn ok(context: &Context, arguments: &OkArgs) -> Result<u8, Exit> {
     };
     let found = document.credentials().find(|credential| credential.name.as_str() == arguments.name);
     let Some(credential) = found else {
-        let names: Vec<&str> = document.credentials().map(|credential| credential.name.as_str()).collect();
-        return Ok(lenient(&unknown(&arguments.name, &names), USAGE));
+        let unknown = UnknownName::credential(&arguments.name, document.credentials().map(|known| &known.name));
+        return Ok(lenient(&unknown.to_string(), USAGE));
     };
     let fine = match (arguments.strict, credential.health) {
         (false, health) => !health.is_dead(),
@@ -160,30 +160,8 @@ pub(super) fn ok(context: &Context, arguments: &OkArgs) -> Result<u8, Exit> {
 }
 
 pub(super) fn not_configured(name: &str, config: &Config) -> Exit {
-    let all: Vec<&str> =
-        config.accounts.iter().flat_map(|account| &account.credentials).map(|c| c.name.as_str()).collect();
-    Exit::UnknownName(unknown(name, &all))
-}
-
-fn unknown_name(message: &str) -> Exit {
-    Exit::UnknownName(format!("{message}; `keypulse status` shows all names"))
-}
-
-/// What to say of a name that is not configured: those that are.
-fn unknown(name: &str, all: &[&str]) -> String {
-    const SHOWN: usize = 10;
-    if all.is_empty() {
-        return format!(
-            "no credential is named {name:?}: none is configured yet (`keypulse add NAME --account ADDRESS`)"
-        );
-    }
-    let mut list = all.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
-    if all.len() > SHOWN {
-        list.push_str(", …");
-    }
-    let meant =
-        config::near(name, all.iter().copied()).map(|near| format!("did you mean {near}? ")).unwrap_or_default();
-    format!("no credential is named {name:?}; {meant}there are: {list}")
+    let known = config.accounts.iter().flat_map(|account| &account.credentials).map(|credential| &credential.name);
+    UnknownName::credential(name, known).into()
 }
 
 /// Says on a terminal what takes its time, until it is dropped.

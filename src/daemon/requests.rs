@@ -57,6 +57,8 @@ impl Daemon {
     fn unknown(&self, names: &[CredentialName]) -> Option<UnknownName> {
         let unknown = names.iter().find(|name| !self.heart.engine().knows(name))?;
         error!("asked for an unknown credential: {unknown}");
-        Some(UnknownName(unknown.to_string()))
+        let accounts = &self.heart.config().accounts;
+        let known = accounts.iter().flat_map(|account| &account.credentials).map(|credential| &credential.name);
+        Some(UnknownName::credential(unknown, known))
     }
 }
