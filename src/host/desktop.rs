@@ -5,7 +5,6 @@
 //! remembers on disk what is still to be told, orders again. Never words a message and never decides when one is due.
 
 #[cfg(target_os = "linux")]
-mod browser;
 #[cfg(target_os = "linux")]
 mod bus;
 #[cfg(target_os = "linux")]

@@ -1,5 +1,6 @@
 //! The machine: clock, notifications, hook, service manager.
 
+pub mod browser;
 pub mod clock;
 pub mod desktop;
 pub mod hook;

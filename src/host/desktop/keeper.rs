@@ -13,10 +13,11 @@ use tokio::{
 };
 
 use super::{
-    DesktopEvent, Notice, OPEN_ACCOUNT, ShownAs, TIME_LIMIT, browser,
+    DesktopEvent, Notice, OPEN_ACCOUNT, ShownAs, TIME_LIMIT,
     bus::{self, Bus, Closed},
     linux::{self, Sender, Surroundings},
 };
+use crate::host::browser;
 
 /// What the desktop task wants.
 pub(super) enum Order {
@@ -108,7 +109,11 @@ impl Keeper {
                 Happened::Ordered(Order::Withdraw(shown)) => return self.withdraw(shown).await,
                 Happened::Heard(Heard::Action(key)) => {
                     if key == OPEN_ACCOUNT {
-                        browser::open_account();
+                        tokio::spawn(async {
+                            if let Err(error) = browser::open_account().await {
+                                tracing::warn!("failed to {error}");
+                            }
+                        });
                     }
                     self.tell(DesktopEvent::Action { incident: self.incident, key }).await;
                 }
