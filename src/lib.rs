@@ -20,6 +20,7 @@
 //! | [`host`] | the machine: clock, desktop notifications, hook, service manager | a verdict |
 //! | [`daemon`] | the event loop: the only place where events become actions become effects | a rule |
 //! | [`simulator`] | iCloud Mail on loopback, with faults, for `demo` and the tests | the network |
+//! | [`rehearsal`] | the real core on a stage: virtual time, and a world whose truth is known | what is right by its own lights |
 //! | [`cli`] | one file per group of commands; the composition root | a second way to do what the daemon does |
 //!
 //! Imports point down only; `tests/suite/layers.rs` reads the sources and fails on an arrow that runs up.
@@ -41,7 +42,7 @@
 //! 8. [`api`] serves the new status and sends the event stream; [`host`] shows the notification or runs the hook, and how that
 //!    went comes back as [`health::event::Event::Delivered`].
 //!
-//! Steps 1, 2, 4 and 6 run without a runtime, so a simulated year takes milliseconds: `health/tests.rs` drives the same engine
+//! Steps 1, 2, 4 and 6 run without a runtime, so a simulated year takes milliseconds: [`rehearsal::stage`] drives the same engine
 //! in virtual time against a world whose truth is known.
 //!
 //! # Invariants, and the tests that hold them
@@ -73,6 +74,7 @@ pub mod daemon;
 pub mod health;
 pub mod host;
 pub mod probe;
+pub mod rehearsal;
 pub mod secret;
 pub mod simulator;
 pub mod store;

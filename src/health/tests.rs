@@ -2,21 +2,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::{Deref, DerefMut},
     time::Duration,
 };
 
 use super::{
     account::CredentialSetup,
-    credential::{Health, Transition},
-    engine::Engine,
-    event::{Action, AttemptRow, Event, Handover, Memory, Record, Setup},
-    evidence::{Cause, Finding, Outcome, PerService, Services},
+    credential::Health,
+    event::{AttemptRow, Event, Handover, Order, Setup},
+    evidence::{Cause, Finding, Outcome, PerService, Service, Services},
     incident::IncidentCause,
     name::{Address, CredentialName, Digest, Fingerprint},
     outbox::{Channel, Tidings},
     schedule::{DAY, Policy, Timestamp},
     view::{AccountStatus, CredentialStatus},
 };
+use crate::rehearsal::stage::{Outside, Stage};
 
 const MIN: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -29,26 +30,71 @@ enum Weather {
     RefusesAll,
 }
 
-/// Accounts, their passwords and what is true of them; and the engine that is to find out.
-struct World {
-    engine: Engine,
-    setup: Setup,
-    now: Timestamp,
+/// Accounts, their passwords and what is true of them.
+#[derive(Debug)]
+struct Town {
+    accounts: Vec<(Address, Vec<CredentialSetup>)>,
     /// Which password a credential holds: a number.
     holds: BTreeMap<CredentialName, u8>,
     unreadable: BTreeSet<CredentialName>,
     dead: BTreeSet<u8>,
     weather: PerService<Weather>,
-    attempts: Vec<AttemptRow>,
-    transitions: Vec<Transition>,
-    told: Vec<(Timestamp, String, Tidings, IncidentCause)>,
-    answered: Vec<u64>,
-    stored: Memory,
     silent_channel: bool,
     /// Every refusal: when, whose, which password.
     refusals: Vec<(Timestamp, Address, u8)>,
     /// Every password that a credential ever held.
     held: BTreeSet<(CredentialName, u8)>,
+}
+
+impl Outside for Town {
+    fn secret(&mut self, credential: &CredentialName, _: Timestamp) -> Result<Fingerprint, (Cause, String)> {
+        if self.unreadable.contains(credential) {
+            return Err((Cause::SecretUnavailable, "the keyring is locked".to_owned()));
+        }
+        self.held.insert((credential.clone(), self.holds[credential]));
+        Ok(fingerprint(self.account_of(credential), self.holds[credential]))
+    }
+
+    fn login(&mut self, credential: &CredentialName, service: Service, now: Timestamp) -> Outcome {
+        let dead = self.dead.contains(&self.holds[credential]);
+        let finding = match self.weather.of(service) {
+            Weather::Silent(cause) => Finding::Inconclusive(*cause),
+            Weather::RefusesAll => Finding::Rejected,
+            Weather::Fine if dead => Finding::Rejected,
+            Weather::Fine => Finding::Accepted,
+        };
+        if finding == Finding::Rejected {
+            let address = self.accounts[self.account_of(credential)].0.clone();
+            self.refusals.push((now, address, self.holds[credential]));
+        }
+        Outcome { finding, code: None, detail: None, took: None }
+    }
+
+    fn deliver(&mut self, _: &Order, _: Timestamp) -> Handover {
+        if self.silent_channel { Handover::Failed } else { Handover::Done(None) }
+    }
+}
+
+impl Town {
+    fn account_of(&self, credential: &CredentialName) -> usize {
+        self.accounts.iter().position(|(_, all)| all.iter().any(|setup| setup.name == *credential)).unwrap()
+    }
+}
+
+/// The town, and the engine that is to find out.
+struct World(Stage<Town>);
+
+impl Deref for World {
+    type Target = Stage<Town>;
+    fn deref(&self) -> &Stage<Town> {
+        &self.0
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Stage<Town> {
+        &mut self.0
+    }
 }
 
 fn name(text: &str) -> CredentialName {
@@ -75,7 +121,7 @@ impl World {
     fn with(households: &[usize], policy: Policy) -> Self {
         let mut holds = BTreeMap::new();
         let mut secret = 0;
-        let accounts = households
+        let accounts: Vec<(Address, Vec<CredentialSetup>)> = households
             .iter()
             .zip('a'..)
             .map(|(count, letter)| {
@@ -90,26 +136,18 @@ impl World {
                 (Address::new(&format!("{letter}@icloud.com")).unwrap(), credentials)
             })
             .collect();
-        let setup = Setup { policy, accounts, channels: vec![Channel::Hook] };
-        let now = Timestamp::from_millis(1_000_000_000_000);
-        let engine = Engine::new(setup.clone(), Memory::default(), 7, now);
-        Self {
-            engine,
-            setup,
-            now,
+        let town = Town {
+            accounts: accounts.clone(),
             holds,
             unreadable: BTreeSet::new(),
             dead: BTreeSet::new(),
             weather: PerService { imap: Weather::Fine, smtp: Weather::Fine },
-            attempts: Vec::new(),
-            transitions: Vec::new(),
-            told: Vec::new(),
-            answered: Vec::new(),
-            stored: Memory::default(),
             silent_channel: false,
             refusals: Vec::new(),
             held: BTreeSet::new(),
-        }
+        };
+        let setup = Setup { policy, accounts, channels: vec![Channel::Hook] };
+        Self(Stage::new(setup, town, 7, Timestamp::from_millis(1_000_000_000_000)))
     }
 
     /// A world that has been healthy for three hours.
@@ -119,141 +157,48 @@ impl World {
         for credential in world.credentials() {
             assert_eq!(credential.health, Health::Healthy, "{}", credential.name);
         }
-        world.transitions.clear();
-        world.attempts.clear();
+        world.log.transitions.clear();
+        world.log.attempts.clear();
         world
     }
 
-    fn account_of(&self, credential: &CredentialName) -> usize {
-        self.setup.accounts.iter().position(|(_, all)| all.iter().any(|setup| setup.name == *credential)).unwrap()
-    }
-
+    /// Something happens, with all that follows at once.
     fn event(&mut self, event: Event) {
-        self.held.extend(self.holds.iter().map(|(name, secret)| (name.clone(), *secret)));
-        let mut events = vec![event];
-        while let Some(event) = (!events.is_empty()).then(|| events.remove(0)) {
-            for action in self.engine.handle(event, self.now) {
-                self.act(action, &mut events);
-            }
+        self.0.happen(event);
+        while self.is_busy() && self.0.step(self.now() + DAY) {
             self.invariants();
         }
     }
 
-    fn act(&mut self, action: Action, events: &mut Vec<Event>) {
-        match action {
-            Action::Record(record) => self.store(record),
-            Action::ReadSecret { round, credential, .. } => {
-                let result = if self.unreadable.contains(&credential) {
-                    Err((Cause::SecretUnavailable, "the keyring is locked".to_owned()))
-                } else {
-                    Ok(fingerprint(self.account_of(&credential), self.holds[&credential]))
-                };
-                events.push(Event::SecretRead { round, result });
-            }
-            Action::Attempt { id, credential, service, .. } => {
-                self.now = self.now + Duration::from_millis(200);
-                let dead = self.dead.contains(&self.holds[&credential]);
-                let finding = match self.weather.of(service) {
-                    Weather::Silent(cause) => Finding::Inconclusive(*cause),
-                    Weather::RefusesAll => Finding::Rejected,
-                    Weather::Fine if dead => Finding::Rejected,
-                    Weather::Fine => Finding::Accepted,
-                };
-                if finding == Finding::Rejected {
-                    let address = self.setup.accounts[self.account_of(&credential)].0.clone();
-                    self.refusals.push((self.now, address, self.holds[&credential]));
-                }
-                let outcome = Outcome { finding, code: None, detail: None, took: None };
-                events.push(Event::Attempted { id, outcome });
-            }
-            Action::Forget { .. } | Action::Incident { .. } => {}
-            Action::Deliver(order) => {
-                let incident = order.account.incident.clone().unwrap();
-                if !self.silent_channel {
-                    let account = order.account.address.to_string();
-                    self.told.push((self.now, account, order.delivery.tidings, incident.cause));
-                }
-                let result = if self.silent_channel { Handover::Failed } else { Handover::Done(None) };
-                events.push(Event::Delivered { id: order.delivery.id, result });
-            }
-            Action::Answer { request } => self.answered.push(request),
-        }
-    }
-
-    fn store(&mut self, record: Record) {
-        match record {
-            Record::Account(row) => {
-                let stored = self.stored.accounts.entry(row.address.key()).or_default();
-                stored.memory = row.memory;
-                stored.credentials = row.credentials;
-                stored.logins = row.logins;
-            }
-            Record::Attempt(row) => {
-                self.stored.last_id = self.stored.last_id.max(row.id);
-                self.attempts.push(row);
-            }
-            Record::Spent { account, spent } => {
-                self.stored.last_id = self.stored.last_id.max(spent.id);
-                let all = &mut self.stored.accounts.entry(account.key()).or_default().spent;
-                all.retain(|old| old.id != spent.id);
-                all.push(spent);
-            }
-            Record::GivenBack { id } => {
-                self.stored.accounts.values_mut().for_each(|stored| stored.spent.retain(|spent| spent.id != id));
-            }
-            Record::Transition(transition) => self.transitions.push(transition),
-            Record::Incident { account, file } => {
-                self.stored.last_id = self.stored.last_id.max(file.incident.id);
-                let all = &mut self.stored.accounts.entry(account.key()).or_default().incidents;
-                all.retain(|old| old.incident.id != file.incident.id);
-                all.push(file);
-            }
-            Record::Delivery { account, delivery } => {
-                self.stored.last_id = self.stored.last_id.max(delivery.id);
-                let all = &mut self.stored.accounts.entry(account.key()).or_default().deliveries;
-                all.retain(|old| old.id != delivery.id);
-                all.push(delivery);
-            }
-        }
-    }
-
     fn run(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.event(Event::Timer);
-        let mut rounds = 0;
-        while let Some(due) = self.engine.next_due().filter(|due| *due <= end) {
-            rounds += 1;
-            assert!(rounds < 50_000, "the engine is busy with nothing at {:?}, due {due:?}", self.now);
-            self.now = self.now.max(due);
-            self.event(Event::Timer);
+        let end = self.now() + time;
+        // What began in time ends, if a moment later.
+        while self.0.step(end) || self.is_busy() && self.0.step(end + DAY) {
+            self.invariants();
         }
-        self.now = self.now.max(end);
+        self.0.run_until(end);
     }
 
     /// The process dies and comes back with what was written down.
     fn restart(&mut self) {
         let seen = |world: &Self| -> Vec<(u32, Vec<Health>)> {
             let healths = |account: AccountStatus| account.credentials.iter().map(|c| c.health).collect();
-            world.accounts().into_iter().map(|account| (account.failed_logins_24h, healths(account))).collect()
+            world.status().into_iter().map(|account| (account.failed_logins_24h, healths(account))).collect()
         };
         let before = seen(self);
-        self.engine = Engine::new(self.setup.clone(), self.stored.clone(), 8, self.now);
+        self.0.restart(Duration::ZERO);
         assert_eq!(seen(self), before, "a restart changed a verdict or forgot a failed login");
-        self.event(Event::Start);
+        self.event(Event::Timer);
     }
 
     fn reset(&mut self, account: char) {
-        let secrets =
-            self.holds.iter().filter(|(name, _)| name.as_str().starts_with(account)).map(|(_, secret)| *secret);
-        self.dead.extend(secrets.collect::<Vec<_>>());
+        let of_account = |name: &CredentialName| name.as_str().starts_with(account);
+        let town = &mut self.outside;
+        town.dead.extend(town.holds.iter().filter(|(name, _)| of_account(name)).map(|(_, secret)| *secret));
     }
 
     fn credentials(&self) -> Vec<CredentialStatus> {
-        self.accounts().into_iter().flat_map(|account| account.credentials).collect()
-    }
-
-    fn accounts(&self) -> Vec<AccountStatus> {
-        self.engine.status(self.now)
+        self.status().into_iter().flat_map(|account| account.credentials).collect()
     }
 
     fn health(&self, credential: &str) -> Health {
@@ -261,28 +206,35 @@ impl World {
     }
 
     fn cause(&self, account: usize) -> Option<IncidentCause> {
-        self.accounts()[account].incident.as_ref().map(|incident| incident.cause)
+        self.status()[account].incident.as_ref().map(|incident| incident.cause)
     }
 
     fn rejected(&self) -> Vec<&AttemptRow> {
-        self.attempts.iter().filter(|row| row.outcome.finding == Finding::Rejected).collect()
+        self.log.attempts.iter().filter(|row| row.outcome.finding == Finding::Rejected).collect()
     }
 
-    /// Tidings without their times.
-    fn tidings(&self) -> Vec<(Tidings, IncidentCause)> {
-        self.told.iter().map(|(_, _, tidings, cause)| (*tidings, *cause)).collect()
+    /// The messages that went out: when, about whom, what.
+    fn told(&self) -> Vec<(Timestamp, String, Tidings, IncidentCause)> {
+        let out = self.log.told.iter().filter(|told| matches!(told.handover, Handover::Done(_)));
+        out.map(|told| {
+            let account = &told.order.account;
+            let cause = account.incident.as_ref().unwrap().cause;
+            (told.at, account.address.to_string(), told.order.delivery.tidings, cause)
+        })
+        .collect()
     }
 
     #[track_caller]
     fn said(&self, expected: &[(Tidings, IncidentCause)]) {
-        assert_eq!(self.tidings(), expected);
+        let tidings: Vec<_> = self.told().into_iter().map(|(_, _, tidings, cause)| (tidings, cause)).collect();
+        assert_eq!(tidings, expected);
     }
 
     /// `verdicts.md`, part 7, after every single event: properties 1 and 4, by the world's own count.
     fn invariants(&self) {
-        for account in self.accounts() {
-            let of_account = || self.refusals.iter().filter(|refusal| refusal.1 == account.address);
-            let lately = of_account().rev().take_while(|refusal| self.now.since(refusal.0) < DAY).count();
+        for account in self.status() {
+            let of_account = || self.outside.refusals.iter().filter(|refusal| refusal.1 == account.address);
+            let lately = of_account().rev().take_while(|refusal| self.now().since(refusal.0) < DAY).count();
             let limit = usize::try_from(account.failed_login_limit).unwrap();
             assert!(lately <= limit, "property 4: {lately} failed logins of {} in a day", account.address);
             for credential in account.credentials.iter().filter(|credential| credential.health.is_dead()) {
@@ -290,7 +242,7 @@ impl World {
                     let secrets: BTreeSet<u8> = of_account().map(|refusal| refusal.2).collect();
                     assert!(secrets.len() >= 4, "property 1: {} presumed after {secrets:?}", credential.name);
                 } else {
-                    let known = |secret: u8| self.held.contains(&(credential.name.clone(), secret));
+                    let known = |secret: u8| self.outside.held.contains(&(credential.name.clone(), secret));
                     assert!(
                         of_account().any(|refusal| known(refusal.2)),
                         "property 1: {} without a refusal",
@@ -309,28 +261,28 @@ use Tidings::{Changed, Opened, Resolved};
 fn a_healthy_world_is_asked_on_the_interval_and_tells_nothing() {
     let mut world = World::settled(&[2, 1]);
     world.run(10 * HOUR);
-    assert_eq!(world.attempts.len(), 3 * 2 * 10, "three passwords on two services, ten times");
+    assert_eq!(world.log.attempts.len(), 3 * 2 * 10, "three passwords on two services, ten times");
     world.said(&[]);
 }
 
 #[test]
 fn an_only_password_that_dies_is_told_after_three_refused_rounds() {
     let mut world = World::settled(&[1]);
-    world.dead.insert(1);
+    world.outside.dead.insert(1);
     world.run(2 * HOUR);
     let at: Vec<u64> = world.rejected().iter().map(|row| row.at.since(world.rejected()[0].at).as_secs()).collect();
     assert_eq!(at.len(), 4, "two in the first round, one in each confirmation: {at:?}");
     assert_eq!((at[2], at[3]), (120, 900));
     assert_eq!(world.health("a0"), Health::Revoked);
     world.said(&[(Opened, ResetOrRevoked)]);
-    let changes: Vec<(Health, Health)> = world.transitions.iter().map(|t| (t.from, t.to)).collect();
+    let changes: Vec<(Health, Health)> = world.log.transitions.iter().map(|t| (t.from, t.to)).collect();
     assert_eq!(changes, [(Health::Healthy, Health::Suspect), (Health::Suspect, Health::Revoked)]);
 }
 
 #[test]
 fn with_a_living_sibling_two_refused_rounds_suffice_and_it_was_revoked_alone() {
     let mut world = World::settled(&[3]);
-    world.dead.insert(2);
+    world.outside.dead.insert(2);
     world.run(2 * HOUR);
     assert_eq!(world.rejected().len(), 3, "corroborated by the sibling, strong at first");
     assert_eq!(world.health("a1"), Health::Revoked);
@@ -349,8 +301,8 @@ fn a_reset_of_the_main_password_is_told_once_with_its_cause() {
         assert!(world.rejected().len() <= 9, "{count} passwords cost {} failed logins", world.rejected().len());
         assert!(world.credentials().iter().all(|c| c.health == Health::Revoked), "{count}");
         world.said(&[(Opened, MainPasswordReset)]);
-        assert!(world.told[0].0.since(first) <= 20 * MIN, "{count}: told after {:?}", world.told[0].0.since(first));
-        let incident = world.accounts()[0].incident.clone().unwrap();
+        assert!(world.told()[0].0.since(first) <= 20 * MIN, "{count}: told after {:?}", world.told()[0].0.since(first));
+        let incident = world.status()[0].incident.clone().unwrap();
         assert_eq!(incident.credentials.len(), count);
         let (accepted, refused) = incident.began_between;
         assert!(accepted.unwrap() < refused && refused.since(accepted.unwrap()) <= HOUR);
@@ -363,7 +315,7 @@ fn another_account_that_lives_corroborates_a_reset() {
     world.reset('a');
     world.run(3 * HOUR);
     world.said(&[(Opened, MainPasswordReset)]);
-    let wait = world.told[0].0.since(world.rejected()[0].at);
+    let wait = world.told()[0].0.since(world.rejected()[0].at);
     assert!(wait <= 3 * MIN, "told after {wait:?}");
     assert_eq!(world.health("b0"), Health::Healthy);
 }
@@ -371,16 +323,16 @@ fn another_account_that_lives_corroborates_a_reset() {
 #[test]
 fn an_outage_that_refuses_everybody_is_held_back_where_two_accounts_see_it() {
     let mut world = World::settled(&[2, 2]);
-    world.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::RefusesAll };
+    world.outside.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::RefusesAll };
     world.run(5 * HOUR);
     world.said(&[]);
     assert!(
         world
-            .accounts()
+            .status()
             .iter()
             .any(|a| a.incident.as_ref().is_some_and(|i| i.cause == IncidentCause::ProviderOutageSuspected))
     );
-    world.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+    world.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
     world.run(8 * HOUR);
     world.said(&[]);
     assert!(world.credentials().iter().all(|c| c.health == Health::Healthy));
@@ -389,9 +341,10 @@ fn an_outage_that_refuses_everybody_is_held_back_where_two_accounts_see_it() {
 #[test]
 fn an_answer_of_unavailable_since_the_last_acceptance_holds_a_verdict_back() {
     let mut world = World::settled(&[1]);
-    world.weather = PerService { imap: Weather::Silent(Cause::Unavailable), smtp: Weather::Silent(Cause::Unavailable) };
+    world.outside.weather =
+        PerService { imap: Weather::Silent(Cause::Unavailable), smtp: Weather::Silent(Cause::Unavailable) };
     world.run(90 * MIN);
-    world.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::RefusesAll };
+    world.outside.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::RefusesAll };
     world.run(4 * HOUR);
     world.said(&[]);
     assert_eq!(world.health("a0"), Health::Suspect);
@@ -403,7 +356,7 @@ fn an_answer_of_unavailable_since_the_last_acceptance_holds_a_verdict_back() {
 fn nothing_but_refusals_leads_to_revoked() {
     for cause in Cause::ALL {
         let mut world = World::settled(&[2, 1]);
-        world.weather = PerService { imap: Weather::Silent(cause), smtp: Weather::Silent(cause) };
+        world.outside.weather = PerService { imap: Weather::Silent(cause), smtp: Weather::Silent(cause) };
         world.run(12 * DAY / 24);
         assert!(world.credentials().iter().all(|c| !c.health.is_dead()), "{cause}");
         world.said(&[]);
@@ -413,12 +366,12 @@ fn nothing_but_refusals_leads_to_revoked() {
 #[test]
 fn a_service_that_refuses_while_the_other_accepts_rests_and_kills_nobody() {
     let mut world = World::settled(&[2]);
-    world.weather.smtp = Weather::RefusesAll;
+    world.outside.weather.smtp = Weather::RefusesAll;
     world.run(12 * HOUR);
     assert_eq!(world.health("a0"), Health::Degraded);
     assert!(world.rejected().len() <= 6, "{}", world.rejected().len());
     world.said(&[]);
-    world.weather.smtp = Weather::Fine;
+    world.outside.weather.smtp = Weather::Fine;
     world.run(18 * HOUR);
     assert_eq!(world.health("a0"), Health::Healthy);
 }
@@ -426,7 +379,7 @@ fn a_service_that_refuses_while_the_other_accepts_rests_and_kills_nobody() {
 #[test]
 fn a_wrong_password_from_the_start_is_shown_at_once_and_told_when_confirmed() {
     let mut world = World::new(&[1]);
-    world.dead.insert(1);
+    world.outside.dead.insert(1);
     world.run(MIN);
     assert_eq!(world.health("a0"), Health::Rejected);
     world.said(&[]);
@@ -442,27 +395,27 @@ fn the_new_password_is_accepted_at_once_and_the_incident_is_over() {
     let mut world = World::settled(&[2]);
     world.reset('a');
     world.run(2 * HOUR);
-    world.holds.insert(name("a0"), 101);
+    world.outside.holds.insert(name("a0"), 101);
     world.event(Event::Check { request: 1, names: vec![name("a0")] });
     assert_eq!(world.health("a0"), Health::Healthy);
     assert_eq!(world.cause(0), Some(MainPasswordReset), "one is repaired; the cause stands");
-    world.holds.insert(name("a1"), 102);
+    world.outside.holds.insert(name("a1"), 102);
     world.run(HOUR);
     assert_eq!(world.health("a1"), Health::Healthy, "a changed secret is found on the interval");
     world.said(&[(Opened, MainPasswordReset), (Resolved, MainPasswordReset)]);
-    assert_eq!(world.answered, [1]);
+    assert_eq!(world.log.answered, [1]);
 }
 
 #[test]
 fn an_old_secret_put_back_is_revoked_again_without_a_login() {
     let mut world = World::settled(&[1]);
-    world.dead.insert(1);
+    world.outside.dead.insert(1);
     world.run(2 * HOUR);
-    world.holds.insert(name("a0"), 101);
+    world.outside.holds.insert(name("a0"), 101);
     world.run(2 * HOUR);
     assert_eq!(world.health("a0"), Health::Healthy);
     let spent = world.rejected().len();
-    world.holds.insert(name("a0"), 1);
+    world.outside.holds.insert(name("a0"), 1);
     world.run(61 * MIN);
     assert_eq!(world.health("a0"), Health::Revoked);
     assert_eq!(world.rejected().len(), spent);
@@ -471,11 +424,11 @@ fn an_old_secret_put_back_is_revoked_again_without_a_login() {
 #[test]
 fn credentials_with_the_same_pair_share_their_attempts_and_count_as_one_secret() {
     let mut world = World::new(&[3]);
-    world.holds.insert(name("a1"), 1);
-    world.holds.insert(name("a2"), 1);
+    world.outside.holds.insert(name("a1"), 1);
+    world.outside.holds.insert(name("a2"), 1);
     world.run(3 * HOUR);
-    assert!(world.attempts.len() <= 2 * 4, "{}", world.attempts.len());
-    world.dead.insert(1);
+    assert!(world.log.attempts.len() <= 2 * 4, "{}", world.log.attempts.len());
+    world.outside.dead.insert(1);
     world.run(2 * HOUR);
     assert_eq!(world.rejected().len(), 4);
     world.said(&[(Opened, ResetOrRevoked)]);
@@ -485,11 +438,11 @@ fn credentials_with_the_same_pair_share_their_attempts_and_count_as_one_secret()
 #[test]
 fn a_locked_keyring_is_unreadable_and_no_connection_is_made() {
     let mut world = World::settled(&[1]);
-    world.unreadable.insert(name("a0"));
+    world.outside.unreadable.insert(name("a0"));
     world.run(5 * HOUR);
     assert_eq!(world.health("a0"), Health::Unreadable);
-    assert!(world.attempts.is_empty());
-    world.unreadable.clear();
+    assert!(world.log.attempts.is_empty());
+    world.outside.unreadable.clear();
     world.run(2 * HOUR);
     assert_eq!(world.health("a0"), Health::Healthy);
     world.said(&[]);
@@ -498,9 +451,9 @@ fn a_locked_keyring_is_unreadable_and_no_connection_is_made() {
 #[test]
 fn an_unlocked_keyring_is_read_at_once() {
     let mut world = World::settled(&[1]);
-    world.unreadable.insert(name("a0"));
+    world.outside.unreadable.insert(name("a0"));
     world.run(20 * HOUR);
-    world.unreadable.clear();
+    world.outside.unreadable.clear();
     world.event(Event::Unlocked);
     assert_eq!(world.health("a0"), Health::Healthy);
 }
@@ -508,10 +461,10 @@ fn an_unlocked_keyring_is_read_at_once() {
 #[test]
 fn a_secret_unreadable_for_a_day_is_told_once() {
     let mut world = World::settled(&[1]);
-    world.unreadable.insert(name("a0"));
+    world.outside.unreadable.insert(name("a0"));
     world.run(3 * DAY);
     world.said(&[(Opened, IncidentCause::CannotCheck)]);
-    world.unreadable.clear();
+    world.outside.unreadable.clear();
     world.run(2 * HOUR);
     world.said(&[(Opened, IncidentCause::CannotCheck), (Resolved, IncidentCause::CannotCheck)]);
 }
@@ -519,9 +472,9 @@ fn a_secret_unreadable_for_a_day_is_told_once() {
 #[test]
 fn a_false_alarm_is_withdrawn() {
     let mut world = World::settled(&[1]);
-    world.dead.insert(1);
+    world.outside.dead.insert(1);
     world.run(2 * HOUR);
-    world.dead.clear();
+    world.outside.dead.clear();
     world.run(4 * HOUR);
     assert_eq!(world.health("a0"), Health::Healthy);
     world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
@@ -530,7 +483,7 @@ fn a_false_alarm_is_withdrawn() {
 #[test]
 fn a_restart_changes_no_verdict_repeats_no_message_forgets_no_failed_login() {
     let mut world = World::settled(&[1, 2]);
-    world.dead.insert(1);
+    world.outside.dead.insert(1);
     for _ in 0..240 {
         world.run(MIN);
         world.restart();
@@ -543,22 +496,22 @@ fn a_restart_changes_no_verdict_repeats_no_message_forgets_no_failed_login() {
 #[test]
 fn a_check_by_hand_leaves_latched_pairs_alone_unless_they_are_named() {
     let mut world = World::settled(&[2]);
-    world.dead.insert(1);
+    world.outside.dead.insert(1);
     world.run(2 * HOUR);
-    let before = world.attempts.len();
+    let before = world.log.attempts.len();
     world.event(Event::Check { request: 5, names: Vec::new() });
-    let asked = &world.attempts[before..];
+    let asked = &world.log.attempts[before..];
     assert!(!asked.is_empty() && asked.iter().all(|row| row.credential == name("a1")), "{asked:?}");
-    let before = world.attempts.len();
+    let before = world.log.attempts.len();
     world.event(Event::Check { request: 6, names: vec![name("a0")] });
-    assert_eq!(world.attempts.len() - before, 1, "a latched pair is tried on one service");
-    assert_eq!(world.answered, [5, 6]);
+    assert_eq!(world.log.attempts.len() - before, 1, "a latched pair is tried on one service");
+    assert_eq!(world.log.answered, [5, 6]);
 }
 
 #[test]
 fn a_check_by_hand_does_not_hasten_a_verdict() {
     let mut world = World::settled(&[1]);
-    world.dead.insert(1);
+    world.outside.dead.insert(1);
     for request in 0..3 {
         world.event(Event::Check { request, names: vec![name("a0")] });
     }
@@ -569,11 +522,11 @@ fn a_check_by_hand_does_not_hasten_a_verdict() {
 #[test]
 fn a_message_that_cannot_go_out_waits_until_it_can() {
     let mut world = World::settled(&[1]);
-    world.silent_channel = true;
-    world.dead.insert(1);
+    world.outside.silent_channel = true;
+    world.outside.dead.insert(1);
     world.run(5 * HOUR);
     world.said(&[]);
-    world.silent_channel = false;
+    world.outside.silent_channel = false;
     world.event(Event::ChannelReady(Channel::Hook));
     world.said(&[(Opened, ResetOrRevoked)]);
 }
@@ -581,10 +534,10 @@ fn a_message_that_cannot_go_out_waits_until_it_can() {
 #[test]
 fn one_suspect_on_the_way_and_a_sibling_more_dead_make_one_incident_that_changes() {
     let mut world = World::settled(&[2]);
-    world.dead.insert(1);
+    world.outside.dead.insert(1);
     world.run(2 * HOUR);
     world.said(&[(Opened, SingleRevocation)]);
-    world.dead.insert(2);
+    world.outside.dead.insert(2);
     world.run(3 * HOUR);
     world.said(&[(Opened, SingleRevocation), (Changed, MainPasswordReset)]);
 }
@@ -593,26 +546,26 @@ fn one_suspect_on_the_way_and_a_sibling_more_dead_make_one_incident_that_changes
 fn an_account_that_leaves_takes_its_incident_with_it() {
     for restart in [false, true] {
         let mut world = World::settled(&[1, 1]);
-        world.dead.insert(1);
+        world.outside.dead.insert(1);
         world.run(8 * HOUR);
         world.said(&[(Opened, ResetOrRevoked)]);
-        let all = world.setup.clone();
-        world.setup.accounts.remove(0);
+        let all = world.setup().clone();
+        let mut fewer = all.clone();
+        fewer.accounts.remove(0);
         if restart {
-            world.engine = Engine::new(world.setup.clone(), world.stored.clone(), 8, world.now);
+            world.restart_with(fewer, Duration::ZERO);
         } else {
-            world.engine.configure(world.setup.clone(), world.now);
+            world.configure(fewer);
         }
         world.event(Event::Timer);
         world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
-        assert_eq!(world.accounts().len(), 1);
+        assert_eq!(world.status().len(), 1);
         // Back again: the dead secret is known without a login, and that is news.
-        world.setup = all;
-        let spent = world.refusals.len();
-        world.engine.configure(world.setup.clone(), world.now);
+        let spent = world.outside.refusals.len();
+        world.configure(all);
         world.run(MIN);
         assert_eq!(world.health("a0"), Health::Revoked);
-        assert_eq!(world.refusals.len(), spent);
+        assert_eq!(world.outside.refusals.len(), spent);
         world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked), (Opened, ResetOrRevoked)]);
     }
 }
@@ -623,11 +576,12 @@ fn who_waits_for_a_leader_leads_when_that_one_is_replaced() {
     world.reset('a');
     while world.health("a1") != Health::Suspect || world.health("a0") != Health::Suspect {
         world.run(MIN);
-        assert_eq!(world.told.len(), 0);
+        assert_eq!(world.told().len(), 0);
     }
-    let leader = world.attempts.iter().find(|row| row.outcome.finding == Finding::Rejected).unwrap().credential.clone();
+    let leader =
+        world.log.attempts.iter().find(|row| row.outcome.finding == Finding::Rejected).unwrap().credential.clone();
     let waiting = if leader == name("a0") { "a1" } else { "a0" };
-    world.holds.insert(leader, 101);
+    world.outside.holds.insert(leader, 101);
     world.run(2 * HOUR);
     assert_eq!(world.health(waiting), Health::Revoked);
 }
@@ -637,16 +591,17 @@ fn the_ration_ends_all_attempts_and_says_when_it_frees() {
     let mut world = World::settled(&[1]);
     let address = Address::new("A@iCloud.com").unwrap();
     let mut granted = 0;
-    while let Ok((id, _)) = world.engine.reserve(&address, world.now) {
-        let _ = world.engine.settle_reserved(id, true, world.now);
+    let now = world.now();
+    while let Ok((id, _)) = world.engine_mut().reserve(&address, now) {
+        let _ = world.engine_mut().settle_reserved(id, true, now);
         granted += 1;
     }
     assert_eq!(granted, 12);
     world.run(5 * HOUR);
-    assert!(world.attempts.is_empty());
-    assert!(world.accounts()[0].ration_frees_at.is_some());
+    assert!(world.log.attempts.is_empty());
+    assert!(world.status()[0].ration_frees_at.is_some());
     world.run(DAY);
-    assert!(!world.attempts.is_empty());
+    assert!(!world.log.attempts.is_empty());
 }
 
 /// Something that happens to the world of the property test.
@@ -684,19 +639,19 @@ fn happenings() -> impl proptest::strategy::Strategy<Value = Vec<Happening>> {
 }
 
 impl World {
-    fn happen(&mut self, happening: &Happening, fresh: &mut u8) {
-        let names: Vec<CredentialName> = self.holds.keys().cloned().collect();
+    fn befall(&mut self, happening: &Happening, fresh: &mut u8) {
+        let names: Vec<CredentialName> = self.outside.holds.keys().cloned().collect();
         match happening {
             Happening::Wait(seconds) => self.run(Duration::from_secs(*seconds)),
             Happening::Reset(account) => self.reset(*account),
-            Happening::Revoke(secret) => drop(self.dead.insert(*secret)),
-            Happening::Revive(secret) => drop(self.dead.remove(secret)),
+            Happening::Revoke(secret) => drop(self.outside.dead.insert(*secret)),
+            Happening::Revive(secret) => drop(self.outside.dead.remove(secret)),
             Happening::Replace(at) => {
                 *fresh += 1;
-                self.holds.insert(names[usize::from(*at)].clone(), *fresh);
+                self.outside.holds.insert(names[usize::from(*at)].clone(), *fresh);
             }
-            Happening::Lock(at) => drop(self.unreadable.insert(names[usize::from(*at)].clone())),
-            Happening::Unlock(at) => drop(self.unreadable.remove(&names[usize::from(*at)])),
+            Happening::Lock(at) => drop(self.outside.unreadable.insert(names[usize::from(*at)].clone())),
+            Happening::Unlock(at) => drop(self.outside.unreadable.remove(&names[usize::from(*at)])),
             Happening::Weather(imap, kind) => {
                 let weather = match kind {
                     0 => Weather::RefusesAll,
@@ -704,14 +659,14 @@ impl World {
                     2 => Weather::Silent(Cause::Offline),
                     _ => Weather::Fine,
                 };
-                *(if *imap { &mut self.weather.imap } else { &mut self.weather.smtp }) = weather;
+                *(if *imap { &mut self.outside.weather.imap } else { &mut self.outside.weather.smtp }) = weather;
             }
             Happening::Check(at) => {
                 let name = names[usize::from(*at)].clone();
                 self.event(Event::Check { request: 900, names: vec![name] });
             }
             Happening::Restart => self.restart(),
-            Happening::Mute(mute) => self.silent_channel = *mute,
+            Happening::Mute(mute) => self.outside.silent_channel = *mute,
         }
     }
 }
@@ -737,25 +692,25 @@ proptest::proptest! {
         let mut world = World::with(&[3, 2], Policy { jitter_percent: 20, ..Policy::default() });
         let mut fresh = 100;
         for happening in &happenings {
-            world.happen(happening, &mut fresh);
+            world.befall(happening, &mut fresh);
         }
         // The storm is over: within the longest waits of the policy, keypulse knows the truth (properties 2 and 3).
-        world.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
-        world.unreadable.clear();
-        world.silent_channel = false;
+        world.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+        world.outside.unreadable.clear();
+        world.outside.silent_channel = false;
         for seconds in lives {
             world.run(Duration::from_secs(seconds));
         }
         world.run(9 * DAY);
         for credential in world.credentials() {
-            let dead = world.dead.contains(&world.holds[&credential.name]);
+            let dead = world.outside.dead.contains(&world.outside.holds[&credential.name]);
             proptest::prop_assert_eq!(credential.health.is_dead(), dead, "{}: {}", credential.name, credential.health);
             proptest::prop_assert!(dead || credential.health == Health::Healthy, "{}: {}", credential.name, credential.health);
         }
         // Property 5: every alert that was shown is resolved, and none is opened twice.
         for address in ["a@icloud.com", "b@icloud.com"] {
             let mut open = false;
-            for (_, account, tidings, _) in &world.told {
+            for (_, account, tidings, _) in &world.told() {
                 if account != address {
                     continue;
                 }
@@ -771,7 +726,7 @@ proptest::proptest! {
                     }
                 }
             }
-            let stands = world.accounts().iter().any(|a| a.address.as_str() == address && a.incident.is_some());
+            let stands = world.status().iter().any(|a| a.address.as_str() == address && a.incident.is_some());
             proptest::prop_assert_eq!(open, stands, "{}: told and true differ", address);
         }
     }

@@ -12,7 +12,7 @@ use crate::source::{Token, paths, tokens, without_tests};
 
 /// Who may name whom. From bottom to top: an arrow to a later line cannot be written here (a test says so). Neighbours name
 /// each other only where it is said.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("health", &[]),
     ("classify", &["health"]),
     ("secret", &["health"]),
@@ -22,8 +22,24 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("probe", &["health", "classify", "secret", "config"]),
     ("host", &["health", "classify", "secret", "config", "api"]),
     ("simulator", &["health", "secret", "config"]),
+    ("rehearsal", &["health"]),
     ("daemon", &["health", "classify", "secret", "config", "store", "api", "probe", "host"]),
-    ("cli", &["health", "classify", "secret", "config", "store", "api", "probe", "host", "simulator", "daemon"]),
+    (
+        "cli",
+        &[
+            "health",
+            "classify",
+            "secret",
+            "config",
+            "store",
+            "api",
+            "probe",
+            "host",
+            "simulator",
+            "rehearsal",
+            "daemon",
+        ],
+    ),
 ];
 
 /// No network, no file, no clock, no randomness, no log line; of other crates only these, which compute and touch nothing.
