@@ -160,7 +160,7 @@ impl Plan {
                 let taken = if *any_shape { AppPassword::any_shape(&typed) } else { AppPassword::parse(&typed) };
                 taken.map_err(malformed)?
             }
-            Source::Attributes(_) | Source::Command(_) | Source::File(_) => {
+            Source::Attributes(_) | Source::Command(_) | Source::File(_) | Source::Program(_) => {
                 let read = reader.read(secret, *any_shape, Asked::ByPerson).await;
                 read.map_err(|why| unread(&why, secret))?
             }
@@ -250,6 +250,7 @@ fn refuse_other_changes(
             format!("where the command `{}` gets it", command.first().map_or("", String::as_str))
         }
         Source::File(path) => format!("in the file {}", path.display()),
+        Source::Program(entry) => format!("in {}'s file {}", entry.name, entry.file.display()),
     };
     Err(Exit::because(
         format!("replace the password of {name}: it is kept {elsewhere}, not by keypulse"),

@@ -83,6 +83,7 @@ fn kept(secret: &Source) -> Result<u8, Exit> {
         // Its arguments are not shown: one of them may be a secret.
         Source::Command(command) => format!("where `{}` gets it", command.first().map_or("", String::as_str)),
         Source::File(path) => format!("in {}", path.display()),
+        Source::Program(entry) => format!("in {}", entry.file.display()),
     };
     print(&format!("its password stays {place}\n")).map(|()| 0)
 }

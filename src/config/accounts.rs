@@ -4,22 +4,22 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
-use serde::de::IgnoredAny;
 use toml::Spanned;
 
 use super::{
     Account, Credential,
     complain::near,
+    discover::Program,
     excerpt::quoted,
     parse::Checker,
-    raw::{RawAccount, RawCredential, RawKeyring, RawSecret, Table},
+    raw::{RawAccount, RawCredential, RawKeyring, RawProgram, RawSecret, Table},
 };
 use crate::{
     health::{
         evidence::{PerService, Service, Services},
         name::{Address, CredentialName},
     },
-    secret::Source,
+    secret::{ProgramEntry, Source},
 };
 
 impl Checker<'_> {
@@ -150,20 +150,23 @@ impl Checker<'_> {
     pub(super) fn secret(&mut self, raw: Spanned<Table<RawSecret>>) -> Option<Source> {
         let place = raw.span();
         let RawSecret { keyring, command, file, program } = raw.into_inner().0;
-        if let Some(program) = program {
-            return self.no_program(&program);
-        }
-        let given: Vec<&str> =
-            [("keyring", keyring.is_some()), ("command", command.is_some()), ("file", file.is_some())]
-                .into_iter()
-                .filter_map(|(name, is_there)| is_there.then_some(name))
-                .collect();
-        match (keyring, command, file) {
-            (Some(keyring), None, None) => self.keyring(keyring),
-            (None, Some(command), None) => self.command(&command).map(Source::Command),
-            (None, None, Some(file)) => self.path("file", &file).map(Source::File),
+        let given: Vec<&str> = [
+            ("keyring", keyring.is_some()),
+            ("command", command.is_some()),
+            ("file", file.is_some()),
+            ("program", program.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, is_there)| is_there.then_some(name))
+        .collect();
+        match (keyring, command, file, program) {
+            (Some(keyring), None, None, None) => self.keyring(keyring),
+            (None, Some(command), None, None) => self.command(&command).map(Source::Command),
+            (None, None, Some(file), None) => self.path("file", &file).map(Source::File),
+            (None, None, None, Some(program)) => self.program(program),
             _ if given.is_empty() => {
-                self.report(place, "`secret` names no source", "give it one of `keyring`, `command` and `file`");
+                let remedy = "give it one of `keyring`, `command`, `file` and `program`";
+                self.report(place, "`secret` names no source", remedy);
                 None
             }
             _ => {
@@ -174,13 +177,33 @@ impl Checker<'_> {
         }
     }
 
-    fn no_program(&mut self, given: &Spanned<IgnoredAny>) -> Option<Source> {
-        self.report(
-            given.span(),
-            "`secret.program` is not supported by this version of keypulse",
-            "use `secret.command` with a program that prints the password, or `secret.keyring`",
-        );
-        None
+    /// The plain text in another program's file.
+    fn program(&mut self, raw: Spanned<Table<RawProgram>>) -> Option<Source> {
+        let place = raw.span();
+        let RawProgram { name, file, entry } = raw.into_inner().0;
+        let mut needed = |key: &str, example: &str, given: Option<Spanned<String>>| {
+            if given.is_none() {
+                self.missing(place.clone(), "`program`", key, example);
+            }
+            given
+        };
+        let name = needed("name", "\"offlineimap\"", name);
+        let file = needed("file", "\"~/.offlineimaprc\"", file);
+        let entry = needed("entry", "\"R\"", entry);
+        let file = file.and_then(|file| self.path("file", &file));
+        let entry = entry.and_then(|entry| self.words("entry", &entry));
+        let name = name?;
+        let known = Program::ALL.into_iter().filter_map(Program::plain_text);
+        let Some((name, find)) = known.clone().find(|(known, _)| known == name.get_ref()) else {
+            let remedy = match near(name.get_ref(), known.clone().map(|(known, _)| known)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("these are: {}", known.map(|(known, _)| known).collect::<Vec<_>>().join(", ")),
+            };
+            let message = format!("{} is no program whose file keypulse can read", quoted(name.get_ref()));
+            self.report(name.span(), &message, &remedy);
+            return None;
+        };
+        Some(Source::Program(ProgramEntry { name, file: file?, entry: entry?, find }))
     }
 
     fn keyring(&mut self, raw: Spanned<Table<RawKeyring>>) -> Option<Source> {

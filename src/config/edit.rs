@@ -18,7 +18,7 @@ use crate::{
         evidence::{PerService, Service, Services},
         name::{Address, CredentialName},
     },
-    secret::Source,
+    secret::{ProgramEntry, Source},
 };
 
 /// Why a text could not be edited. Displays as a phrase that fits after "failed to".
@@ -67,7 +67,7 @@ pub fn add_credential(
     if let Some((account, taken)) = intended.find(&credential.name) {
         return Err(EditError::NameTaken(taken.name.clone(), account.address.clone()));
     }
-    if let Source::File(file) = &credential.secret
+    if let Source::File(file) | Source::Program(ProgramEntry { file, .. }) = &credential.secret
         && (file.is_relative() || file.to_str().is_none())
     {
         return Err(EditError::UnfitPath);

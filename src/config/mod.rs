@@ -2,10 +2,11 @@
 //!
 //! `raw.rs` is what the file may hold, `parse.rs` with `policy.rs`, `accounts.rs` and `notify.rs` decides what is taken,
 //! `error.rs` tells what is wrong, `edit.rs` changes the file, `show.rs` prints what is in effect, `paths.rs` says where
-//! things are. Connects to nothing and reads no secret.
+//! things are, `discover/` reads other programs' files. Connects to nothing and reads no secret.
 
 mod accounts;
 mod complain;
+pub mod discover;
 pub mod duration;
 pub mod edit;
 mod error;

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use toml::Spanned;
 
@@ -96,8 +96,10 @@ pub(super) const KEYS: &[(&str, &[(&str, &str)])] = &[
     ),
     ("account.credential.secret", SECRET),
     ("account.credential.secret.keyring", KEYRING),
+    ("account.credential.secret.program", PROGRAM),
     ("notify.email.secret", SECRET),
     ("notify.email.secret.keyring", KEYRING),
+    ("notify.email.secret.program", PROGRAM),
 ];
 
 const SECRET: &[(&str, &str)] = &[
@@ -106,6 +108,8 @@ const SECRET: &[(&str, &str)] = &[
     ("file", "\"/run/credentials/icloud\""),
     ("program", "{ name = \"offlineimap\", file = \"~/.offlineimaprc\", entry = \"R\" }"),
 ];
+
+const PROGRAM: &[(&str, &str)] = &[("name", "\"offlineimap\""), ("file", "\"~/.offlineimaprc\""), ("entry", "\"R\"")];
 
 const KEYRING: &[(&str, &str)] = &[
     ("service", "\"keypulse\""),
@@ -254,8 +258,16 @@ pub(super) struct RawSecret {
     pub(super) keyring: Option<Spanned<Table<RawKeyring>>>,
     pub(super) command: List,
     pub(super) file: Text,
-    /// Known, and answered with a clear no.
-    pub(super) program: Option<Spanned<IgnoredAny>>,
+    pub(super) program: Option<Spanned<Table<RawProgram>>>,
+}
+
+/// `secret.program`: the plain text in another program's file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawProgram {
+    pub(super) name: Text,
+    pub(super) file: Text,
+    pub(super) entry: Text,
 }
 
 /// `secret.keyring`: service and user name, or attributes.

@@ -6,7 +6,10 @@
 use std::fmt::{self, Display};
 
 use super::{Config, Email, EmailVia, QuietHours, Server, duration::format, excerpt::mask};
-use crate::{health::evidence::Service, secret::Source};
+use crate::{
+    health::evidence::Service,
+    secret::{ProgramEntry, Source},
+};
 
 impl Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,6 +109,12 @@ pub(super) fn source(source: &Source, masked: bool) -> String {
         Source::Command(words) if masked => format!("command = {}", command(words)),
         Source::Command(words) => format!("command = {}", list(words)),
         Source::File(path) => format!("file = {}", quote(&path.to_string_lossy())),
+        Source::Program(ProgramEntry { name, file, entry, find: _ }) => format!(
+            "program = {{ name = {}, file = {}, entry = {} }}",
+            quote(name),
+            quote(&file.to_string_lossy()),
+            quote(entry)
+        ),
     }
 }
 

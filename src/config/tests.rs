@@ -5,9 +5,12 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 use proptest::prelude::*;
 
 use super::{raw::KEYS, *};
-use crate::health::{
-    evidence::Service,
-    schedule::{DAY, Policy},
+use crate::{
+    health::{
+        evidence::Service,
+        schedule::{DAY, Policy},
+    },
+    secret::{EntryError, ProgramEntry},
 };
 
 const HOME: &str = "/home/me";
@@ -74,6 +77,13 @@ fn every_kind_of_secret_is_read() {
     check("secret.file = \"/run/pw\"", Source::File("/run/pw".into()));
     check("secret.file = \"~/pw\"", Source::File("/home/me/pw".into()));
     check("secret.file = \"pw\"", Source::File("/home/me/.config/keypulse/pw".into()));
+    let entry = ProgramEntry {
+        name: "mbsync",
+        file: "/home/me/.mbsyncrc".into(),
+        entry: "R".into(),
+        find: |_, _| Err(EntryError::Missing),
+    };
+    check("secret.program = { name = \"mbsync\", file = \"~/.mbsyncrc\", entry = \"R\" }", Source::Program(entry));
     check("[account.credential.secret]\nfile = \"/pw\"", Source::File("/pw".into()));
     if !cfg!(target_os = "macos") {
         let attributes = [("server".to_owned(), "s".to_owned()), ("user".to_owned(), "u".to_owned())].into();
@@ -293,15 +303,18 @@ fn accounts_and_names_are_there_once() {
 #[test]
 fn a_secret_has_exactly_one_source() {
     let secret = |line: &str, expected: &str| check(&account(line), &[expected]);
-    secret("secret = {}", "5:10 `secret` names no source | give it one of `keyring`, `command` and `file`");
+    secret("secret = {}", "5:10 `secret` names no source | give it one of `keyring`, `command`, `file` and `program`");
     secret(
         "secret = { command = [\"a\"], file = \"/b\" }",
         "5:10 `secret` names 2 sources: command, file | keep the one from which the password is to be read",
     );
     secret(
-        "secret.program = { name = \"offlineimap\", file = \"~/.offlineimaprc\", entry = \"R\" }",
-        "5:18 `secret.program` is not supported by this version of keypulse | \
-         use `secret.command` with a program that prints the password, or `secret.keyring`",
+        "secret.program = { name = \"mbsnyc\", file = \"~/.mbsyncrc\", entry = \"R\" }",
+        "5:27 `mbsnyc` is no program whose file keypulse can read | did you mean \"mbsync\"?",
+    );
+    secret(
+        "secret.program = { name = \"mbsync\", file = \"~/.mbsyncrc\" }",
+        "5:18 `program` has no `entry` | add `entry = \"R\"`",
     );
     let command = "name a program and its arguments, such as `[\"pass\", \"show\", \"icloud/mutt\"]`";
     secret("secret.command = []", &format!("5:18 `command` is empty | {command}"));
@@ -577,7 +590,7 @@ fn the_example_un_commented_has_every_default_and_every_option() {
     let account = &accounts[0];
     assert_eq!(account.usernames.imap, account.address.local_part());
     assert_eq!(account.usernames.smtp, account.address.as_str());
-    let [first, attributes, command, file] = account.credentials.as_slice() else { panic!("{account:?}") };
+    let [first, attributes, command, file, program] = account.credentials.as_slice() else { panic!("{account:?}") };
     let services = Services::BOTH;
     let any_shape = false;
     let app = Some("Thunderbird".to_owned());
@@ -586,6 +599,7 @@ fn the_example_un_commented_has_every_default_and_every_option() {
     assert!(matches!(attributes.secret, Source::Attributes(_)));
     assert!(matches!(command.secret, Source::Command(_)));
     assert!(matches!(file.secret, Source::File(_)) && file.services == Services::only(Service::Smtp));
+    assert!(matches!(&program.secret, Source::Program(entry) if entry.entry == "icloud"));
 }
 
 #[test]

@@ -31,7 +31,13 @@ impl Files {
     /// The first line of a file.
     pub(super) async fn read(&self, path: &Path, limit: Duration) -> Result<Secret, Unavailable> {
         let path = expand_home(path)?;
-        self.bounded(path, limit, read_now).await
+        self.bounded(path, limit, |path| read_now(path, first_line)).await
+    }
+
+    /// All of a file, up to 1 MiB.
+    pub(super) async fn read_whole(&self, path: &Path, limit: Duration) -> Result<Secret, Unavailable> {
+        let path = expand_home(path)?;
+        self.bounded(path, limit, |path| read_now(path, whole)).await
     }
 
     async fn bounded(
@@ -78,7 +84,10 @@ fn expand_home(path: &Path) -> Result<PathBuf, Unavailable> {
     }
 }
 
-fn read_now(path: &Path) -> Result<Secret, Unavailable> {
+fn read_now(
+    path: &Path,
+    take: fn(File, &Path) -> io::Result<Result<Secret, Unavailable>>,
+) -> Result<Secret, Unavailable> {
     let unreadable = |error: &io::Error| {
         #[expect(
             clippy::wildcard_enum_match_arm,
@@ -100,7 +109,7 @@ fn read_now(path: &Path) -> Result<Secret, Unavailable> {
         .open(path)
         .map_err(|error| unreadable(&error))?;
     judge(path, &file.metadata().map_err(|error| unreadable(&error))?)?;
-    first_line(file, path).map_err(|error| unreadable(&error))?
+    take(file, path).map_err(|error| unreadable(&error))?
 }
 
 fn first_line(mut file: File, path: &Path) -> io::Result<Result<Secret, Unavailable>> {
@@ -117,6 +126,20 @@ fn first_line(mut file: File, path: &Path) -> io::Result<Result<Secret, Unavaila
         }
     }
     Ok(Ok(first.line))
+}
+
+/// The largest file that is read whole, in bytes: a configuration.
+const MAX_FILE: usize = 1 << 20;
+
+fn whole(mut file: File, path: &Path) -> io::Result<Result<Secret, Unavailable>> {
+    // Its final size from the beginning, as far as is known: growing would leave a copy behind.
+    let expected = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_FILE).min(MAX_FILE) + 2;
+    let mut text = Zeroizing::new(Vec::with_capacity(expected));
+    (&mut file).take(MAX_FILE as u64 + 1).read_to_end(&mut text)?;
+    if text.len() > MAX_FILE {
+        return Ok(Err(Unavailable::new(format!("the file {} is larger than 1 MiB", path.display()))));
+    }
+    Ok(Ok(text))
 }
 
 /// A file fit to hold a password: regular, ours or root's, closed to others.

@@ -10,6 +10,7 @@ mod digest;
 mod file;
 mod keyring;
 mod password;
+mod program;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 pub use digest::DigestKey;
 pub use password::{AppPassword, Malformed};
+pub use program::{EntryError, Find, ProgramEntry};
 
 use crate::health::evidence::Cause;
 
@@ -36,6 +38,8 @@ pub enum Source {
     Command(Vec<String>),
     /// The first line of a file; `~/` is the home directory.
     File(PathBuf),
+    /// Plain text in the configuration file of another program.
+    Program(ProgramEntry),
 }
 
 /// On whose behalf a password is read. Only a person may be shown a dialog.
@@ -119,6 +123,10 @@ impl Reader {
                 (self.commands.read(command, asked, limits).await?, format!("the output of {}", command::name(command)))
             }
             Source::File(path) => (self.files.read(path, limits.file).await?, format!("the file {}", path.display())),
+            Source::Program(entry) => {
+                let text = self.files.read_whole(&entry.file, limits.file).await?;
+                (entry.password_in(&text)?, format!("the entry {} of {}", entry.entry, entry.file.display()))
+            }
         };
         password_of(&secret, &whence, any_shape)
     }

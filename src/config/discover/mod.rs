@@ -1,0 +1,386 @@
+//! iCloud logins in the configuration of other programs: which login, in which file and line, and how the program gets its
+//! password.
+//!
+//! One file per program, each written from that program's own documentation. Reads files and nothing else: runs nothing that
+//! it finds, connects to nothing, changes nothing, and keeps no password. The same parsers read a password that stands in
+//! such a file in plain text (`secret.program`), when it is asked for.
+
+#![allow(dead_code, reason = "the parsers that need the rest follow")]
+
+mod disk;
+mod icloud;
+mod mbsync;
+mod shell;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use self::disk::{Disk, Fault};
+pub use self::{
+    disk::{Place, Trouble},
+    icloud::same_mailbox,
+};
+use crate::{
+    health::name::Address,
+    secret::{EntryError, Find, ProgramEntry, Source},
+};
+
+/// The programs whose logins are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Program {
+    /// mbsync, of isync.
+    Mbsync,
+    /// msmtp.
+    Msmtp,
+    /// Mutt.
+    Mutt,
+    /// NeoMutt.
+    Neomutt,
+    /// aerc.
+    Aerc,
+    /// Himalaya.
+    Himalaya,
+    /// OfflineIMAP.
+    Offlineimap,
+    /// goimapnotify.
+    Goimapnotify,
+    /// vdirsyncer: calendars and contacts.
+    Vdirsyncer,
+    /// `git send-email`.
+    Git,
+    /// Thunderbird.
+    Thunderbird,
+    /// GNOME Online Accounts.
+    Goa,
+    /// An item of the Secret Service: Evolution's, Geary's, KMail's, anybody's.
+    SecretService,
+    /// An internet password of the macOS Keychain.
+    Keychain,
+}
+
+/// What a login is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Use {
+    /// Receiving mail.
+    Imap,
+    /// Sending mail.
+    Smtp,
+    /// Calendars (RFC 4791).
+    Caldav,
+    /// Contacts (RFC 6352).
+    Carddav,
+}
+
+/// How a program gets the password of a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// From a command, as the program runs it.
+    Command(Vec<String>),
+    /// In plain text in a file; the source reads it there.
+    Plain(Source),
+    /// From an item of the keyring.
+    Keyring(Source),
+    /// keypulse cannot tell, or cannot read it; holds why, as a phrase for people.
+    Unknown(String),
+}
+
+/// A login that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Whose it is.
+    pub program: Program,
+    /// The file, where it is one.
+    pub file: Option<PathBuf>,
+    /// The line in it, from 1: of the password where there is one, else of the login.
+    pub line: Option<usize>,
+    /// What it is for.
+    pub service: Use,
+    /// The server; not known where the program asks a command for it.
+    pub host: Option<String>,
+    /// The user name; not known where the program asks a command for it.
+    pub username: Option<String>,
+    /// The iCloud Mail address of the account, as far as it can be told.
+    pub address: Option<Address>,
+    /// How the program gets the password.
+    pub way: Way,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovery {
+    /// In the order of the programs, then as they stand in the files.
+    pub logins: Vec<Login>,
+    /// What could not be read.
+    pub troubles: Vec<Trouble>,
+    /// The files that were looked for, whether or not they are there.
+    pub looked: Vec<PathBuf>,
+}
+
+/// Reads the files of every program.
+#[must_use]
+pub fn discover(place: &Place) -> Discovery {
+    let mut disk = Disk::of(place);
+    let mut logins = Vec::new();
+    for program in Program::ALL {
+        let Some(Files { roots, read }) = program.files(place) else { continue };
+        for root in roots.existing(&mut disk) {
+            match read(&mut disk, &root) {
+                Ok(entries) => logins.extend(entries.into_iter().filter_map(|entry| entry.login(program))),
+                Err(fault) => disk.trouble(fault),
+            }
+        }
+    }
+    icloud::settle(&mut logins);
+    let Disk { troubles, looked, .. } = disk;
+    Discovery { logins, troubles, looked }
+}
+
+/// Where a program's files are, and how they are read.
+struct Files {
+    roots: Roots,
+    read: Read,
+}
+
+/// Reads a program's file and what it includes. What is no login is passed over; an error drops the file.
+type Read = fn(&mut Disk, &Path) -> Result<Vec<Entry>, Fault>;
+
+/// Where a program looks.
+enum Roots {
+    /// The first of them that is there.
+    First(Vec<PathBuf>),
+    /// All that are there.
+    All(Vec<PathBuf>),
+}
+
+impl Roots {
+    fn existing(self, disk: &mut Disk) -> Vec<PathBuf> {
+        let (paths, most) = match self {
+            Self::First(paths) => (paths, 1),
+            Self::All(paths) => (paths, usize::MAX),
+        };
+        disk.looked.extend(paths.iter().cloned());
+        // A link to nothing is there, too: that it cannot be read is worth a word.
+        paths.into_iter().filter(|path| path.symlink_metadata().is_ok()).take(most).collect()
+    }
+}
+
+impl Program {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 14] = [
+        Self::Mbsync,
+        Self::Msmtp,
+        Self::Mutt,
+        Self::Neomutt,
+        Self::Aerc,
+        Self::Himalaya,
+        Self::Offlineimap,
+        Self::Goimapnotify,
+        Self::Vdirsyncer,
+        Self::Git,
+        Self::Thunderbird,
+        Self::Goa,
+        Self::SecretService,
+        Self::Keychain,
+    ];
+
+    /// Its name in the configuration and in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mbsync => "mbsync",
+            Self::Msmtp => "msmtp",
+            Self::Mutt => "mutt",
+            Self::Neomutt => "neomutt",
+            Self::Aerc => "aerc",
+            Self::Himalaya => "himalaya",
+            Self::Offlineimap => "offlineimap",
+            Self::Goimapnotify => "goimapnotify",
+            Self::Vdirsyncer => "vdirsyncer",
+            Self::Git => "git",
+            Self::Thunderbird => "thunderbird",
+            Self::Goa => "goa",
+            Self::SecretService => "secret-service",
+            Self::Keychain => "keychain",
+        }
+    }
+
+    /// As people call it.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Mbsync => "mbsync",
+            Self::Msmtp => "msmtp",
+            Self::Mutt => "Mutt",
+            Self::Neomutt => "NeoMutt",
+            Self::Aerc => "aerc",
+            Self::Himalaya => "Himalaya",
+            Self::Offlineimap => "OfflineIMAP",
+            Self::Goimapnotify => "goimapnotify",
+            Self::Vdirsyncer => "vdirsyncer",
+            Self::Git => "git send-email",
+            Self::Thunderbird => "Thunderbird",
+            Self::Goa => "GNOME Online Accounts",
+            Self::SecretService => "keyring",
+            Self::Keychain => "Keychain",
+        }
+    }
+
+    /// Its name and its reader, where its files can hold a password in plain text.
+    pub(super) fn plain_text(self) -> Option<(&'static str, Find)> {
+        let find: Find = match self {
+            Self::Mbsync => |text, entry| find(mbsync::read, text, entry),
+            Self::Msmtp
+            | Self::Mutt
+            | Self::Neomutt
+            | Self::Aerc
+            | Self::Himalaya
+            | Self::Offlineimap
+            | Self::Goimapnotify
+            | Self::Vdirsyncer
+            | Self::Git
+            | Self::Thunderbird
+            | Self::Goa
+            | Self::SecretService
+            | Self::Keychain => return None,
+        };
+        Some((self.as_str(), find))
+    }
+
+    /// `None`: it keeps its logins in no file.
+    fn files(self, place: &Place) -> Option<Files> {
+        let (roots, read): (Roots, Read) = match self {
+            Self::Mbsync => (mbsync::roots(place), mbsync::read),
+            Self::Msmtp
+            | Self::Mutt
+            | Self::Neomutt
+            | Self::Aerc
+            | Self::Himalaya
+            | Self::Offlineimap
+            | Self::Goimapnotify
+            | Self::Vdirsyncer
+            | Self::Git
+            | Self::Thunderbird
+            | Self::Goa
+            | Self::SecretService
+            | Self::Keychain => return None,
+        };
+        Some(Files { roots, read })
+    }
+}
+
+impl Use {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Imap => "imap",
+            Self::Smtp => "smtp",
+            Self::Caldav => "caldav",
+            Self::Carddav => "carddav",
+        }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Way {
+    /// The word in JSON.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Command(_) => "command",
+            Self::Plain(_) => "plain",
+            Self::Keyring(_) => "keyring",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// The source that keypulse can read; none where the password has to be asked for.
+    #[must_use]
+    pub fn source(&self) -> Option<Source> {
+        match self {
+            Self::Command(words) => Some(Source::Command(words.clone())),
+            Self::Plain(source) | Self::Keyring(source) => Some(source.clone()),
+            Self::Unknown(_) => None,
+        }
+    }
+}
+
+/// A login in a file, with the password if it stands there. For any server; which are iCloud's is decided later.
+struct Entry {
+    /// What it is called in its program's words; unique in the file, where the program wants it so.
+    name: String,
+    file: PathBuf,
+    line: usize,
+    service: Use,
+    host: Option<String>,
+    username: Option<String>,
+    /// An address that stands beside it, such as the sender's.
+    beside: Option<String>,
+    secret: Secret,
+}
+
+/// How an entry gets its password. No `Debug`: it may hold it.
+enum Secret {
+    /// It stands there.
+    Plain(Zeroizing<String>),
+    /// The first line of a file.
+    File(PathBuf),
+    Command(Vec<String>),
+    Keyring(Source),
+    Unknown(String),
+}
+
+impl Entry {
+    /// The login, if it is one at iCloud. The password is dropped here.
+    fn login(self, program: Program) -> Option<Login> {
+        let Self { name, file, line, service, host, username, beside, secret } = self;
+        let host = host.map(|host| host.trim().trim_end_matches('.').to_lowercase()).filter(|host| !host.is_empty());
+        if !icloud::is_login(host.as_deref(), username.as_deref()) {
+            return None;
+        }
+        let way = match secret {
+            Secret::Plain(_) => match program.plain_text() {
+                Some((program, find)) => {
+                    Way::Plain(Source::Program(ProgramEntry { name: program, file: file.clone(), entry: name, find }))
+                }
+                None => Way::Unknown("plain text in a file that keypulse does not read passwords from".to_owned()),
+            },
+            Secret::File(path) => Way::Plain(Source::File(path)),
+            Secret::Command(words) => Way::Command(words),
+            Secret::Keyring(source) => Way::Keyring(source),
+            Secret::Unknown(why) => Way::Unknown(why),
+        };
+        let address = icloud::address(username.as_deref(), beside.as_deref());
+        Some(Login { program, file: Some(file), line: Some(line), service, host, username, address, way })
+    }
+}
+
+/// The password of an entry in a text.
+fn find(read: Read, text: &str, entry: &str) -> Result<Zeroizing<String>, EntryError> {
+    let place = Place::nowhere();
+    let entries = read(&mut Disk::only(&place, text), Path::new(""))
+        .map_err(|Fault { line, why, .. }| EntryError::Unparsable(line, why))?;
+    let mut found = false;
+    let mut password: Option<Zeroizing<String>> = None;
+    for entry in entries.into_iter().filter(|it| it.name == entry) {
+        found = true;
+        let Secret::Plain(plain) = entry.secret else { continue };
+        if password.as_ref().is_some_and(|other| *other != plain) {
+            return Err(EntryError::Several);
+        }
+        password = Some(plain);
+    }
+    password.ok_or(if found { EntryError::NotPlain } else { EntryError::Missing })
+}
+
+#[cfg(test)]
+mod tests;
