@@ -27,7 +27,8 @@ const LOCK: &str = "lock";
 const KEPT: std::time::Duration = std::time::Duration::from_secs(400 * 24 * 60 * 60);
 
 /// Migrations, in order. `user_version` counts those applied; one that was released is never changed.
-const MIGRATIONS: [&str; 1] = ["
+const MIGRATIONS: [&str; 2] = [
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE accounts (address TEXT PRIMARY KEY, memory TEXT NOT NULL) STRICT;
     CREATE TABLE credentials (
@@ -52,7 +53,17 @@ const MIGRATIONS: [&str; 1] = ["
     CREATE TABLE deliveries (
         id INTEGER PRIMARY KEY, account TEXT NOT NULL, incident INTEGER NOT NULL, channel TEXT NOT NULL,
         settled INTEGER NOT NULL, delivery TEXT NOT NULL) STRICT;
-"];
+",
+    // Which secret an attempt sent (null: stored before this) and in which round, and by which rule it was decided.
+    "
+    ALTER TABLE attempts ADD COLUMN secret TEXT;
+    ALTER TABLE attempts ADD COLUMN round INTEGER;
+    CREATE TABLE rulings (
+        id INTEGER PRIMARY KEY, at INTEGER NOT NULL, account TEXT NOT NULL, secret TEXT NOT NULL, ruling TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX rulings_by_secret ON rulings (account, secret);
+",
+];
 
 /// The state on disk.
 #[derive(Debug)]
@@ -292,6 +303,7 @@ impl Store {
             let transaction = connection.transaction()?;
             transaction.execute("DELETE FROM attempts WHERE at < ?", [old])?;
             transaction.execute("DELETE FROM transitions WHERE at < ?", [old])?;
+            transaction.execute("DELETE FROM rulings WHERE at < ?", [old])?;
             transaction.execute("DELETE FROM ration WHERE at < ?", [spent])?;
             let over = "DELETE FROM incidents WHERE resolved_at < ?";
             transaction.execute(over, [old])?;
@@ -368,6 +380,10 @@ fn write(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()>
             let row = params![id, at, account, name, json(transition)?];
             transaction.prepare_cached("REPLACE INTO transitions VALUES (?, ?, ?, ?, ?)")?.execute(row).map(drop)
         }
+        Record::Ruling(ruling) => {
+            let row = params![ruling.at.as_millis(), ruling.account.key(), ruling.secret, json(ruling)?];
+            transaction.prepare_cached("INSERT INTO rulings VALUES (NULL, ?, ?, ?, ?)")?.execute(row).map(drop)
+        }
         Record::Incident { account, file } => {
             let resolved_at = file.incident.resolved_at.map(Timestamp::as_millis);
             let row = params![number(file.incident.id), account.key(), resolved_at, json(file)?];
@@ -404,7 +420,7 @@ fn write_attempt(transaction: &Transaction<'_>, row: &AttemptRow) -> rusqlite::R
     let took = outcome.took.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
     let why = json(&row.why)?;
     transaction
-        .prepare_cached("REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+        .prepare_cached("REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
         .execute(params![
             number(row.id),
             row.at.as_millis(),
@@ -417,6 +433,8 @@ fn write_attempt(transaction: &Transaction<'_>, row: &AttemptRow) -> rusqlite::R
             outcome.code,
             outcome.detail,
             took,
+            row.secret.tag(),
+            number(row.round),
         ])
         .map(drop)
 }
@@ -483,6 +501,28 @@ mod tests {
         assert_eq!(memory.accounts["john@icloud.com"].spent, [spent]);
         assert_eq!(memory.last_id, 3);
         assert_eq!(store.anchor().unwrap(), Some(anchor()));
+    }
+
+    /// What the first released schema held, as its code wrote it.
+    #[test]
+    fn a_database_of_schema_1_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        {
+            let connection = Connection::open(directory.path().join(FILE)).unwrap();
+            connection.execute_batch(MIGRATIONS[0]).unwrap();
+            connection.pragma_update(None, "user_version", 1).unwrap();
+            let attempt = r#"INSERT INTO attempts VALUES (7, 1000, 'john@icloud.com', 'mutt', 'imap', '"routine"',
+                'inconclusive', 'offline', NULL, 'no route', NULL)"#;
+            connection.execute_batch(attempt).unwrap();
+        }
+        assert!(matches!(Store::look(directory.path()), Ok(store) if store.version().unwrap() == 1));
+        let store = Store::open(directory.path()).unwrap();
+        assert_eq!(store.version().unwrap(), MIGRATIONS.len());
+        assert_eq!(store.memory().unwrap().last_id, 7);
+        let query = "SELECT detail, secret, round FROM attempts";
+        let row = store.connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let row: (String, Option<String>, Option<i64>) = row.unwrap();
+        assert_eq!(row, ("no route".to_owned(), None, None));
     }
 
     #[test]

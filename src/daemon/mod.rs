@@ -31,6 +31,7 @@ use crate::{
         alert::Message,
         credential::{Health, Transition},
         event::{Event, Handover},
+        incident::IncidentCause,
         name::CredentialName,
         outbox::Channel,
         schedule::Timestamp,
@@ -325,6 +326,10 @@ impl Daemon {
     fn tell_transition(&self, transition: &Transition) {
         let Transition { credential, from, to, reason, .. } = transition;
         match to {
+            _ if !transition.is_change_of_health() => {
+                let cause = transition.cause.map_or("none", IncidentCause::as_str);
+                warn!("{credential}: still {to}, the cause is now {cause}");
+            }
             Health::Revoked | Health::Rejected => error!("{credential}: {from} -> {to} ({reason})"),
             Health::Suspect | Health::Unreadable | Health::Stale | Health::Degraded => {
                 warn!("{credential}: {from} -> {to} ({reason})");

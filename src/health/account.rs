@@ -13,6 +13,7 @@ use super::{
     login::{Login, State, Why},
     name::{Address, CredentialName, Fingerprint},
     outbox::{Delivery, Outbox},
+    ruling::{Judged, Rule, Ruling},
     schedule::{Policy, Timestamp},
 };
 
@@ -134,6 +135,8 @@ pub struct Account {
     pub flight: Option<Flight>,
     /// Requests under way, and which secret was asked where for them: credentials that share one share its answer.
     pub asked_for: Vec<(u64, Fingerprint, Service)>,
+    /// What was decided in this step, for the disk.
+    pub rulings: Vec<Ruling>,
     /// Something to be remembered changed in this step.
     pub dirty: bool,
 }
@@ -216,6 +219,21 @@ impl Account {
     #[must_use]
     pub fn fingerprints_in_use(&self) -> Vec<Fingerprint> {
         self.in_use().map(|login| login.fingerprint).collect()
+    }
+
+    /// Writes down by which rule it was decided about a secret.
+    pub fn rule(
+        &mut self,
+        fingerprint: Fingerprint,
+        round: Option<(CredentialName, Judged)>,
+        rule: Rule,
+        at: Timestamp,
+    ) {
+        let holder = || Some(self.holders(fingerprint).next()?.setup.name.clone());
+        let (asked, round) = round.unzip();
+        let Some(credential) = asked.or_else(holder) else { return };
+        let (account, secret) = (self.address.clone(), fingerprint.secret.tag());
+        self.rulings.push(Ruling { at, account, credential, secret, round, rule });
     }
 
     /// All services that some credential uses this secret with.

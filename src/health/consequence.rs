@@ -5,11 +5,12 @@
 use super::{
     account::{Account, Poll},
     engine::Engine,
-    evidence::{Finding, Service},
+    evidence::{Finding, Service, Services},
     login::{Due, Login, State, Verdict, Why},
     name::Fingerprint,
+    ruling::{Guard, Judged, Rule, Witness},
     schedule::Timestamp,
-    verdict::{Finished, Judgement, Witnesses, die, hasten, judge, promote},
+    verdict::{Acceptance, Finished, Judgement, Witnesses, die, hasten, judge, promote},
 };
 
 /// Refused siblings that make the rest of an account presumed dead.
@@ -23,7 +24,9 @@ impl Engine {
         let Some(account) = self.accounts.get_mut(index) else { return };
         let Some(login) = account.login_mut(fingerprint) else { return };
         let led = login.leads();
+        let before = login.state.clone();
         let judgement = judge(login, round, witnesses, &policy, &mut self.dice, now);
+        let rule = Rule::of(judgement, &before, login, round);
         if login.ever_accepted() {
             // A service that refused before and refuses again while the other is silent goes on resting.
             for service in round.refusing().without(round.accepting).iter() {
@@ -32,6 +35,12 @@ impl Engine {
         }
         if round.why == Why::Retest {
             account.memory.last_retest_at = Some(now);
+        }
+        if let Some(rule) = rule {
+            let judged = self.judged(index, fingerprint, round, witnesses, (&before, rule));
+            if let Some(account) = self.accounts.get_mut(index) {
+                account.rule(fingerprint, Some((round.credential.clone(), judged)), rule, now);
+            }
         }
         match judgement {
             Judgement::Alive { doubted, dead } => {
@@ -44,7 +53,7 @@ impl Engine {
                 }
             }
             Judgement::Confirmed(_) => self.ask_siblings(index, fingerprint),
-            Judgement::Died => {
+            Judgement::Died(_) => {
                 if led {
                     self.leader_died(index, fingerprint, now);
                 }
@@ -62,15 +71,16 @@ impl Engine {
             (suspicion.refused.union(refusing.and(suspicion.evidence)), suspicion.first_at)
         });
         let others = self.accounts.iter().flat_map(|account| &account.logins);
-        let corroborated = others.filter(|other| other.fingerprint != fingerprint).any(|other| {
-            refused.iter().any(|service| {
+        let corroborated = others.filter(|other| other.fingerprint != fingerprint).find_map(|other| {
+            refused.iter().find_map(|service| {
                 let accepted = other.services.of(service).last_accepted_at;
-                accepted.is_some_and(|at| at > since && at < round.started_at)
+                let at = accepted.filter(|at| *at > since && *at < round.started_at)?;
+                Some(Acceptance { secret: other.fingerprint, service, at })
             })
         });
         let elsewhere = self.accounts.iter().enumerate().any(|(at, other)| at != index && other.could_witness(refused));
         let used = account.services_of(fingerprint);
-        let unwell = used.iter().any(|service| self.was_unavailable(service));
+        let unwell = used.iter().find(|service| self.was_unavailable(*service)).map(Guard::Unavailable);
         let poll = account.memory.poll.as_ref();
         let fell = |poll: &Poll| {
             let dead = account.login(poll.leader).is_some_and(|leader| leader.verdict().is_some());
@@ -78,9 +88,50 @@ impl Engine {
         };
         Witnesses {
             corroborated,
-            guarded: elsewhere || unwell,
+            guard: elsewhere.then_some(Guard::AnotherAccount).or(unwell),
             led: account.leader().is_some_and(|leader| leader.fingerprint != fingerprint),
             leader_fell: matches!(round.why, Why::Sibling(_)) && poll.is_some_and(fell),
+        }
+    }
+
+    /// A round as it was judged, for the chain that `explain` prints.
+    fn judged(
+        &self,
+        index: usize,
+        fingerprint: Fingerprint,
+        round: &Finished,
+        witnesses: Witnesses,
+        (before, rule): (&State, Rule),
+    ) -> Judged {
+        let login = self.accounts.get(index).and_then(|account| account.login(fingerprint));
+        let evidence = match before {
+            _ if !rule.is_counted() => Services::NONE,
+            State::Doubted(suspicion) => suspicion.evidence,
+            State::New | State::Alive { .. } if login.is_some_and(Login::ever_accepted) => round.accepting,
+            State::New | State::Alive { .. } | State::Dead(_) => Services::BOTH,
+        };
+        let refusals = match (before, login.map(|login| &login.state)) {
+            (_, Some(State::Doubted(suspicion))) => suspicion.counted,
+            (State::Doubted(suspicion), Some(State::Dead(_))) => suspicion.counted + 1,
+            (State::New | State::Alive { .. }, Some(State::Dead(_))) => 1,
+            (_, _) => 0,
+        };
+        let witness = |acceptance: Acceptance| {
+            let account = self.accounts.iter().find(|account| account.login(acceptance.secret).is_some())?;
+            let credential = account.holders(acceptance.secret).next().map(|holder| holder.setup.name.clone());
+            let Acceptance { service, at, .. } = acceptance;
+            Some(Witness { account: account.address.clone(), credential, service, at })
+        };
+        Judged {
+            id: round.id,
+            why: round.why,
+            started_at: round.started_at,
+            said: round.said,
+            counted: round.refusing().and(evidence),
+            refusals,
+            corroborated_by: witnesses.corroborated.and_then(witness),
+            guard: witnesses.guard,
+            led: witnesses.led,
         }
     }
 
@@ -202,6 +253,7 @@ impl Engine {
             }
             if let Some(login) = account.login_mut(fingerprint) {
                 die(login, Verdict::shared(first_at), &policy, &mut self.dice, now);
+                account.rule(fingerprint, None, Rule::Shared, now);
             }
         }
         account.memory.poll = accepted_before.then_some(Poll { first_refused_at, refused_at, leader, refused });
@@ -280,6 +332,7 @@ impl Engine {
                 && login.is_alive()
             {
                 die(login, Verdict::presumed(now), &policy, &mut self.dice, now);
+                account.rule(fingerprint, None, Rule::PresumedBySiblings, now);
             }
         }
         account.end_poll(now);
@@ -293,8 +346,10 @@ impl Engine {
         let Some(login) = account.login_mut(suspect) else { return };
         if many && login.ever_accepted() {
             die(login, Verdict::presumed(now), &policy, &mut self.dice, now);
+            account.rule(suspect, None, Rule::PresumedByRation, now);
         } else {
             login.due = Some(Due { at: frees_at, why: Why::Confirm });
+            account.rule(suspect, None, Rule::RationUsedUp { until: frees_at }, now);
         }
     }
 }
@@ -331,6 +386,9 @@ impl Account {
             if credential.memory.secret.is_some_and(|secret| asked.contains(&secret)) {
                 credential.next_at = now;
             }
+        }
+        for fingerprint in asked {
+            self.rule(fingerprint, None, Rule::NoLongerPresumed, now);
         }
     }
 }

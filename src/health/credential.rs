@@ -112,7 +112,7 @@ impl Overall {
     }
 }
 
-/// A change of health, as kept in the history.
+/// A change of health, as kept in the history; or, with `from` and `to` the same, of the cause behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     /// Grows by one with each.
@@ -133,4 +133,12 @@ pub struct Transition {
     pub cause: Option<super::incident::IncidentCause>,
     /// Concluded from its siblings, not asked itself.
     pub presumed: bool,
+}
+
+impl Transition {
+    /// Whether the health changed, and not only the cause.
+    #[must_use]
+    pub fn is_change_of_health(&self) -> bool {
+        self.from != self.to
+    }
 }

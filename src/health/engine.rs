@@ -164,6 +164,7 @@ impl Engine {
             configured: true,
             flight: None,
             asked_for: Vec::new(),
+            rulings: Vec::new(),
             dirty: true,
         };
         for (incident, channel) in lost {
@@ -411,6 +412,7 @@ impl Engine {
     fn write_down(&mut self, actions: &mut Vec<Action>) {
         for account in &mut self.accounts {
             account.record_incidents(actions);
+            actions.extend(account.rulings.drain(..).map(Record::Ruling).map(Action::Record));
         }
         for account in self.accounts.iter_mut().filter(|account| account.dirty) {
             account.dirty = false;

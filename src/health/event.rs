@@ -8,9 +8,10 @@ use super::{
     evidence::{Cause, Outcome, Service},
     incident::IncidentFile,
     login::{Login, Why},
-    name::{Address, CredentialName, Fingerprint},
+    name::{Address, CredentialName, Digest, Fingerprint},
     outbox::{Channel, Delivery, Tidings},
     ration::Spent,
+    ruling::Ruling,
     schedule::{Policy, Timestamp},
     view::AccountStatus,
 };
@@ -185,6 +186,8 @@ pub enum Record {
     },
     /// A credential's health changed.
     Transition(Transition),
+    /// It was decided about a secret.
+    Ruling(Ruling),
     /// An incident opened or changed.
     Incident {
         /// Whose.
@@ -225,6 +228,10 @@ pub struct AttemptRow {
     pub account: Address,
     /// Which.
     pub credential: CredentialName,
+    /// The secret that was sent.
+    pub secret: Digest,
+    /// The round that it belongs to.
+    pub round: u64,
     /// Where.
     pub service: Service,
     /// What for.

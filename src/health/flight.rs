@@ -11,6 +11,7 @@ use super::{
     name::{CredentialName, Fingerprint},
     ration::{Purse, Spent},
     round::{plan, purse},
+    ruling::Rule,
     schedule::Timestamp,
     verdict::{Finished, plan_retest},
 };
@@ -79,6 +80,9 @@ impl Engine {
         if changed && let Some(login) = account.login_mut(fingerprint) {
             // An old secret put back is known to be dead: its re-tests begin anew instead of catching up.
             plan_retest(login, &policy, &mut self.dice, now);
+        }
+        if changed && latched {
+            account.rule(fingerprint, None, Rule::PutBack, now);
         }
         let mut plan = plan(account, fingerprint, why, &policy, now);
         if why == Why::Person {
@@ -163,6 +167,8 @@ impl Engine {
             at: now,
             account: account.address.clone(),
             credential: flight.credential.clone(),
+            secret: fingerprint.secret,
+            round: flight.round,
             service,
             why: flight.why,
             outcome: outcome.clone(),
@@ -209,6 +215,8 @@ impl Engine {
         let lost = Some(Finding::Inconclusive(Cause::ConnectionLost));
         if asking.said != Round::default() {
             let finished = Finished {
+                id: flight.round,
+                credential: flight.credential.clone(),
                 why: flight.why,
                 started_at: flight.started_at,
                 said: asking.said,

@@ -17,6 +17,7 @@ pub mod name;
 pub mod outbox;
 pub mod ration;
 pub mod round;
+pub mod ruling;
 pub mod schedule;
 mod status;
 mod upkeep;

@@ -113,6 +113,14 @@ impl fmt::Display for CredentialName {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 32]);
 
+impl Digest {
+    /// Eight hexadecimal digits: enough to tell the few secrets of an account apart, and fit to show.
+    #[must_use]
+    pub fn tag(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))

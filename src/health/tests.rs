@@ -12,8 +12,10 @@ use super::{
     event::{AttemptRow, Event, Handover, Order, Setup},
     evidence::{Cause, Finding, Outcome, PerService, Service, Services},
     incident::IncidentCause,
+    login::Why,
     name::{Address, CredentialName, Digest, Fingerprint},
     outbox::{Channel, Tidings},
+    ruling::{Guard, Rule, Ruling, Was},
     schedule::{DAY, Policy, Timestamp},
     view::{AccountStatus, CredentialStatus},
 };
@@ -224,6 +226,13 @@ impl World {
         .collect()
     }
 
+    /// The rules by which it was decided about the secret of a credential, in their order.
+    fn rules(&self, credential: &str) -> Vec<Rule> {
+        let town = &self.outside;
+        let secret = fingerprint(town.account_of(&name(credential)), town.holds[&name(credential)]).secret.tag();
+        self.log.rulings.iter().filter(|ruling| ruling.secret == secret).map(|ruling| ruling.rule).collect()
+    }
+
     #[track_caller]
     fn said(&self, expected: &[(Tidings, IncidentCause)]) {
         let tidings: Vec<_> = self.told().into_iter().map(|(_, _, tidings, cause)| (tidings, cause)).collect();
@@ -232,6 +241,15 @@ impl World {
 
     /// `verdicts.md`, part 7, after every single event: properties 1 and 4, by the world's own count.
     fn invariants(&self) {
+        // What `explain` prints is no other story than the engine's: the latest ruling that moved a secret says what it is.
+        for (key, stored) in &self.memory().accounts {
+            for login in &stored.logins {
+                let of =
+                    |ruling: &&Ruling| ruling.account.key() == *key && ruling.secret == login.fingerprint.secret.tag();
+                let ruled = self.log.rulings.iter().rev().filter(of).find_map(|ruling| ruling.rule.makes());
+                assert_eq!(ruled.unwrap_or(Was::New), Was::from(&login.state), "{:?}", login.fingerprint);
+            }
+        }
         for account in self.status() {
             let of_account = || self.outside.refusals.iter().filter(|refusal| refusal.1 == account.address);
             let lately = of_account().rev().take_while(|refusal| self.now().since(refusal.0) < DAY).count();
@@ -529,6 +547,117 @@ fn a_message_that_cannot_go_out_waits_until_it_can() {
     world.outside.silent_channel = false;
     world.event(Event::ChannelReady(Channel::Hook));
     world.said(&[(Opened, ResetOrRevoked)]);
+}
+
+#[test]
+fn every_way_to_a_verdict_names_its_rules() {
+    const ACCEPTED: Rule = Rule::Accepted { was: Was::New };
+    const FIRST: Rule = Rule::FirstRefusal { strong: true };
+    const WEAK: Rule = Rule::FirstRefusal { strong: false };
+
+    let mut alone = World::settled(&[1]);
+    alone.outside.dead.insert(1);
+    alone.run(2 * HOUR);
+    assert_eq!(alone.rules("a0")[..4], [ACCEPTED, FIRST, Rule::Counted, Rule::ConfirmedTwice]);
+    let round = alone.log.rulings[3].round.clone().unwrap();
+    assert_eq!((round.why, round.refusals, round.counted), (Why::Confirm, 3, Services::only(Service::Imap)));
+    assert_eq!((round.corroborated_by, round.guard, round.led), (None, None, false));
+    let asked: Vec<_> = alone.log.attempts.iter().filter(|row| row.round == round.id).map(|row| row.service).collect();
+    assert_eq!(asked, [Service::Imap], "its attempts carry the round's number");
+
+    let mut with_a_sibling = World::settled(&[2]);
+    with_a_sibling.outside.dead.insert(1);
+    with_a_sibling.run(2 * HOUR);
+    assert_eq!(with_a_sibling.rules("a0"), [ACCEPTED, FIRST, Rule::Corroborated]);
+    let judged = with_a_sibling.log.rulings.iter().find(|ruling| ruling.rule == Rule::Corroborated).unwrap();
+    let witness = judged.round.clone().unwrap().corroborated_by.unwrap();
+    assert_eq!((witness.credential, witness.service), (Some(name("a1")), Service::Imap));
+
+    let mut reset = World::settled(&[5]);
+    reset.reset('a');
+    reset.run(2 * HOUR);
+    assert_eq!(reset.rules("a0")[..4], [ACCEPTED, FIRST, Rule::Counted, Rule::ConfirmedTwice]);
+    assert_eq!(reset.rules("a1"), [ACCEPTED, WEAK, Rule::Shared], "the canary");
+    assert_eq!(reset.rules("a4"), [ACCEPTED, Rule::PresumedBySiblings]);
+    assert!(reset.log.rulings.iter().any(|ruling| ruling.credential == name("a1")));
+
+    let mut outage = World::settled(&[1, 1]);
+    outage.outside.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::RefusesAll };
+    outage.run(8 * HOUR);
+    let rules = outage.rules("a0");
+    assert_eq!(rules[..3], [ACCEPTED, FIRST, Rule::Held]);
+    assert_eq!(rules.iter().find(|rule| rule.makes() == Some(Was::Dead)), Some(&Rule::HoldOver));
+    let held = outage.log.rulings.iter().find(|ruling| ruling.rule == Rule::Held).unwrap();
+    assert_eq!(held.round.clone().unwrap().guard, Some(Guard::AnotherAccount));
+    outage.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+    outage.run(DAY);
+    assert_eq!(outage.rules("a0").last(), Some(&Rule::Accepted { was: Was::Dead }));
+}
+
+#[test]
+fn what_is_asked_out_of_turn_or_in_vain_is_named_too() {
+    let mut world = World::settled(&[1]);
+    world.outside.dead.insert(1);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    world.event(Event::Check { request: 2, names: vec![name("a0")] });
+    assert_eq!(world.rules("a0")[1..], [Rule::FirstRefusal { strong: true }, Rule::TooSoon]);
+    world.run(HOUR);
+    world.event(Event::Check { request: 3, names: vec![name("a0")] });
+    assert_eq!(world.rules("a0").last(), Some(&Rule::StillDead));
+    world.outside.holds.insert(name("a0"), 101);
+    world.run(HOUR + MIN);
+    world.outside.holds.insert(name("a0"), 1);
+    world.run(HOUR + MIN);
+    assert_eq!(world.rules("a0").last(), Some(&Rule::PutBack));
+
+    let mut half = World::settled(&[1]);
+    half.outside.weather.smtp = Weather::RefusesAll;
+    half.run(HOUR);
+    assert_eq!(half.rules("a0").last(), Some(&Rule::Accepted { was: Was::Alive }));
+    half.outside.weather.imap = Weather::Silent(Cause::TimedOut);
+    half.run(HOUR);
+    half.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!(half.rules("a0").last(), Some(&Rule::NotEvidence), "SMTP refused before: its refusal proves nothing");
+}
+
+#[test]
+fn quiet_rounds_leave_no_ruling() {
+    let mut world = World::settled(&[2, 1]);
+    world.log.rulings.retain(|ruling| ruling.rule.makes().is_some());
+    let before = world.log.rulings.len();
+    world.run(10 * HOUR);
+    world.outside.weather = PerService { imap: Weather::Silent(Cause::Offline), smtp: Weather::Silent(Cause::Offline) };
+    world.run(10 * HOUR);
+    assert_eq!((before, world.log.rulings.len()), (3, 3), "the first acceptance of each, and no more");
+}
+
+#[test]
+fn a_cause_that_changes_is_in_the_history_beside_the_old_one() {
+    let mut world = World::settled(&[2]);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.outside.dead.insert(2);
+    world.run(2 * HOUR);
+    let of = |credential: &str| -> Vec<(Health, Health, Option<IncidentCause>)> {
+        let all = world.log.transitions.iter().filter(|t| t.credential == name(credential));
+        all.map(|t| (t.from, t.to, t.cause)).collect()
+    };
+    let (healthy, suspect, revoked) = (Health::Healthy, Health::Suspect, Health::Revoked);
+    assert_eq!(
+        of("a0"),
+        [
+            (healthy, suspect, None),
+            (suspect, revoked, Some(ResetOrRevoked)),
+            (revoked, revoked, Some(SingleRevocation)),
+            (revoked, revoked, Some(MainPasswordReset))
+        ]
+    );
+    assert_eq!(
+        of("a1"),
+        [(healthy, suspect, Some(SingleRevocation)), (suspect, revoked, Some(MainPasswordReset))],
+        "no second row where the health changed anyhow"
+    );
+    assert_eq!(world.credentials()[0].since, Some(world.log.transitions[1].at), "the health is as old as it was");
 }
 
 #[test]

@@ -20,19 +20,22 @@ impl Engine {
             // A leader may have left without a verdict: its secret was changed, or its credential removed.
             self.choose_leader(index, now);
             self.go_on_with_poll(index, now);
-            self.incident_upkeep(index, now, actions);
-            self.transitions(index, now, actions);
+            let renamed = self.incident_upkeep(index, now, actions);
+            self.transitions(index, renamed, now, actions);
             self.messages(index, now, actions);
         }
     }
 
-    fn transitions(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) {
+    /// Records every change of health. Where the incident has a cause that it had not before, those of its credentials whose
+    /// health stays as it was get a row, too: the history keeps both causes.
+    fn transitions(&mut self, index: usize, renamed: bool, now: Timestamp, actions: &mut Vec<Action>) {
         let (policy, mut last_id) = (self.policy.clone(), self.last_id);
         let Some(account) = self.accounts.get_mut(index) else { return };
         let mut changes = Vec::new();
         for (at, credential) in account.credentials.iter().enumerate() {
             let to = account.health_at(credential, &policy, now);
-            if to != credential.memory.health {
+            let member = |file: &IncidentFile| file.incident.credentials.contains(&credential.setup.name);
+            if to != credential.memory.health || renamed && account.incident.as_ref().is_some_and(member) {
                 let login = account.login_of(credential);
                 let presumed = login.and_then(Login::verdict).is_some_and(|verdict| verdict.presumed);
                 last_id += 1;
@@ -53,22 +56,25 @@ impl Engine {
             }
         }
         for (at, transition) in changes {
-            if let Some(credential) = account.credentials.get_mut(at) {
+            if let Some(credential) = account.credentials.get_mut(at).filter(|_| transition.is_change_of_health()) {
                 credential.memory.health = transition.to;
                 credential.memory.since = now;
+                account.dirty = true;
             }
-            account.dirty = true;
             actions.push(Action::Record(Record::Transition(transition)));
         }
         self.last_id = last_id;
     }
 
-    fn incident_upkeep(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) {
+    /// Opens, follows and closes the incident. Whether it has a cause now that it had not before.
+    fn incident_upkeep(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) -> bool {
         let id = self.last_id + 1;
         let (policy, channels, running) = (self.policy.clone(), self.channels.clone(), now.since(self.started_at));
         let online = self.online;
-        let Some(account) = self.accounts.get_mut(index) else { return };
+        let Some(account) = self.accounts.get_mut(index) else { return false };
         let mut tidings = None;
+        let cause = |account: &Account| account.incident.as_ref().map(|file| file.incident.cause);
+        let before = cause(account);
         match account.incident.take() {
             None => {
                 let opened = account.death(id, now).or_else(|| account.ailment(id, &policy, online, running, now));
@@ -92,12 +98,13 @@ impl Engine {
                 }
             }
         }
-        let Some(tidings) = tidings else { return };
+        let renamed = cause(account).is_some_and(|cause| before != Some(cause));
+        let Some(tidings) = tidings else { return renamed };
         let file = match tidings {
             Tidings::Resolved => account.closed.last(),
             Tidings::Opened | Tidings::Changed | Tidings::Reminder | Tidings::PutBack => account.incident.as_ref(),
         };
-        let Some(incident) = file.map(|file| file.incident.clone()) else { return };
+        let Some(incident) = file.map(|file| file.incident.clone()) else { return renamed };
         // While siblings are still being asked what happened, a new incident is kept back for a moment.
         let grace = tidings == Tidings::Opened && account.memory.poll.is_some();
         let at = if grace { now + policy.confirm[0] / 4 } else { now };
@@ -110,6 +117,7 @@ impl Engine {
             account.incident = Some(incident);
             actions.push(Action::Incident { tidings, account });
         }
+        renamed
     }
 
     /// Hands over the messages that are due.

@@ -6,12 +6,18 @@
 use super::{
     evidence::{Assessment, Finding, Round, Service, Services, assess},
     login::{Due, Login, State, Suspicion, Verdict, Why},
+    name::{CredentialName, Fingerprint},
+    ruling::Guard,
     schedule::{Dice, Policy, Timestamp},
 };
 
 /// A round that ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Finished {
+    /// Its number.
+    pub id: u64,
+    /// Whose secret was read for it.
+    pub credential: CredentialName,
     /// What it was for.
     pub why: Why,
     /// When it started: the times of confirmations are starts of rounds.
@@ -44,16 +50,39 @@ impl Finished {
 
 /// What the rest of the world says about a refusal.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "four independent facts, each named by the rule that asks for it")]
 pub struct Witnesses {
     /// Another secret was accepted on a service that refused this one, after its first refusal and before this round.
-    pub corroborated: bool,
+    pub corroborated: Option<Acceptance>,
     /// There is reason to think of an outage: another account lives on that service, or it answered `unavailable`.
-    pub guarded: bool,
+    pub guard: Option<Guard>,
     /// Another secret of the account leads.
     pub led: bool,
     /// The account's siblings are being asked, their leader is dead, and none was accepted since: its verdict is shared.
     pub leader_fell: bool,
+}
+
+/// A secret was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Acceptance {
+    /// Which.
+    pub secret: Fingerprint,
+    /// Where.
+    pub service: Service,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a verdict rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ground {
+    /// Confirmed, and another secret was accepted meanwhile.
+    Corroborated,
+    /// Confirmed twice, and nothing speaks for an outage.
+    ConfirmedTwice,
+    /// Confirmed twice, and `outage_hold` is over.
+    HoldOver,
+    /// Refused, and its leader is dead.
+    LeaderFell,
 }
 
 /// What a round made of a secret.
@@ -72,7 +101,7 @@ pub enum Judgement {
     /// Its refusal was confirmed for the `n`th time, without a verdict yet.
     Confirmed(u32),
     /// The verdict fell.
-    Died,
+    Died(Ground),
     /// It was refused, and that moves nothing.
     Refused,
     /// Nothing was proved.
@@ -134,7 +163,7 @@ fn refused(
             let evidence = if login.ever_accepted() { evidence } else { refusing };
             if witnesses.leader_fell {
                 die(login, Verdict::shared(round.started_at), policy, dice, now);
-                return Judgement::Died;
+                return Judgement::Died(Ground::LeaderFell);
             }
             let first = counting.iter().next().unwrap_or(Service::Imap);
             let suspicion = Suspicion {
@@ -168,21 +197,27 @@ fn refused(
             suspicion.refused = suspicion.refused.union(counting);
             let asked = counting.iter().next().unwrap_or(Service::Imap);
             suspicion.turn = if suspicion.evidence.has(asked.other()) { asked.other() } else { asked };
-            let enough =
-                suspicion.counted >= 3 || (suspicion.counted == 2 && suspicion.strong && witnesses.corroborated);
+            let corroborated = witnesses.corroborated.is_some();
+            let enough = suspicion.counted >= 3 || (suspicion.counted == 2 && suspicion.strong && corroborated);
             let hold_is_over = now.since(suspicion.first_at) >= policy.outage_hold;
-            let free = witnesses.corroborated || !witnesses.guarded || hold_is_over;
-            suspicion.held = suspicion.counted >= 2 && !free;
-            if enough && free {
+            let ground = if corroborated {
+                Some(Ground::Corroborated)
+            } else if witnesses.guard.is_none() {
+                Some(Ground::ConfirmedTwice)
+            } else {
+                hold_is_over.then_some(Ground::HoldOver)
+            };
+            suspicion.held = suspicion.counted >= 2 && ground.is_none();
+            if let Some(ground) = ground.filter(|_| enough) {
                 let verdict = Verdict {
                     first_refused_at: suspicion.first_at,
                     presumed: false,
-                    corroborated: witnesses.corroborated,
-                    soon: !witnesses.corroborated,
+                    corroborated,
+                    soon: !corroborated,
                     retests: 0,
                 };
                 die(login, verdict, policy, dice, now);
-                return Judgement::Died;
+                return Judgement::Died(ground);
             }
             let counted = suspicion.counted;
             plan_confirmation(login, policy, dice, now);

@@ -13,6 +13,7 @@ use crate::health::{
     evidence::{Cause, Finding, Outcome, Service},
     name::{CredentialName, Fingerprint},
     outbox::Tidings,
+    ruling::Ruling,
     schedule::{DAY, Timestamp},
     view::AccountStatus,
 };
@@ -44,8 +45,10 @@ pub const USUAL: Duration = Duration::from_millis(200);
 pub struct Log {
     /// Every attempt that ended.
     pub attempts: Vec<AttemptRow>,
-    /// Every change of health.
+    /// Every change of health, or of the cause behind it.
     pub transitions: Vec<Transition>,
+    /// Every decision about a secret.
+    pub rulings: Vec<Ruling>,
     /// Everything that happened to incidents, whatever the channels: when, what, and the account with the incident.
     pub incidents: Vec<(Timestamp, Tidings, AccountStatus)>,
     /// Every message that a channel was given, and what became of it.
@@ -279,6 +282,7 @@ impl<O: Outside> Stage<O> {
                 memory.last_id = memory.last_id.max(transition.id);
                 self.log.transitions.push(transition);
             }
+            Record::Ruling(ruling) => self.log.rulings.push(ruling),
             Record::Incident { account, file } => {
                 memory.last_id = memory.last_id.max(file.incident.id);
                 let all = &mut memory.accounts.entry(account.key()).or_default().incidents;

@@ -308,7 +308,7 @@ impl Story<'_> {
     /// joins it; that a new password is unknown for a moment is not said at all.
     fn tell(&mut self, event: &StreamEvent) -> Result<(), Exit> {
         let StreamEvent::Transition(transition) = event else { return Ok(()) };
-        if transition.to == Health::Unknown {
+        if transition.to == Health::Unknown || transition.to == transition.from {
             return Ok(());
         }
         let (sign, style) = sign(transition.to);
