@@ -74,7 +74,7 @@ pub enum Heard {
         stage: Stage,
         /// The response.
         reply: ImapReply,
-        /// The last untagged `NO`, `BAD` or `[ALERT]` before a tagged one.
+        /// The last untagged `NO`, `BAD` or `[ALERT]` before a tagged one; the first with a temporary sign, if there is one.
         before: Option<ImapReply>,
     },
     /// A reply of SMTP.
@@ -166,6 +166,12 @@ fn smtp(stage: Stage, reply: &SmtpReply) -> Finding {
         (_, 500..=599) => Finding::Inconclusive(Cause::RefusedOtherwise),
         (_, _) => Finding::Inconclusive(Cause::ProtocolViolation),
     }
+}
+
+/// Whether a response of IMAP says that the trouble will pass.
+#[must_use]
+pub fn is_temporary_sign(reply: &ImapReply) -> bool {
+    is_limit(reply) || is_temporary(reply)
 }
 
 /// RFC 5530: too many connections or logins, or a mailbox in use. Not seen at iCloud.

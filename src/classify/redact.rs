@@ -148,13 +148,22 @@ fn in_address(character: char) -> bool {
     !character.is_whitespace() && !character.is_control() && !"<>()[]{}\"',;:=@|".contains(character)
 }
 
-/// Control characters, and the invisible ones that turn the direction of text or hide in it, become the replacement character.
+/// Control characters, and those without ink that hide in a text or turn it around, become the replacement character: Unicode's
+/// Default_Ignorable_Code_Point, and the marks of interlinear annotation (Unicode TR 36, section 2.5). Not the variation selectors
+/// of emoji, which people write into names: they belong to the character before them.
 #[expect(clippy::match_same_arms, reason = "one line per kind of invisible character")]
-fn printable(character: char) -> char {
+#[must_use]
+pub fn printable(character: char) -> char {
     match character {
         '\t' | '\r' | '\n' | '\u{2028}' | '\u{2029}' => ' ',
-        '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' => '\u{FFFD}',
-        '\u{061C}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}' => '\u{FFFD}',
+        '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{61C}' | '\u{FEFF}' => {
+            '\u{FFFD}'
+        }
+        '\u{AD}' | '\u{34F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{3164}' | '\u{FFA0}' => {
+            '\u{FFFD}'
+        }
+        '\u{180B}'..='\u{180F}' | '\u{E0000}'..='\u{E0FFF}' => '\u{FFFD}',
+        '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' => '\u{FFFD}',
         other if other.is_control() => '\u{FFFD}',
         other => other,
     }
@@ -196,6 +205,10 @@ mod tests {
     fn texts_are_printable_and_bounded() {
         check("a\x1b[31mred\x07\0\t.", "a\u{FFFD}[31mred\u{FFFD}\u{FFFD} .");
         check("evil\u{202E}txt\u{200B}\u{85}", "evil\u{FFFD}txt\u{FFFD}\u{FFFD}");
+        check(
+            "in\u{AD}vi\u{115F}si\u{180E}ble\u{FFF9}\u{1D173}\u{E0100}",
+            "in\u{FFFD}vi\u{FFFD}si\u{FFFD}ble\u{FFFD}\u{FFFD}\u{FFFD}",
+        );
         check(" é ü 日本 ", "é ü 日本");
         assert_eq!(shown(&"é".repeat(200)).chars().count(), 200);
         assert!(shown(&"é".repeat(201)).ends_with('…'));

@@ -5,7 +5,7 @@
 use anstyle::{AnsiColor, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::api::Time;
+use crate::{api::Time, classify::redact};
 
 /// Headings.
 pub const HEADING: Style = Style::new().bold();
@@ -36,14 +36,7 @@ impl Paint {
 /// `text` without anything that would move the cursor, change the colours or turn the writing around.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let seen = |c: char| match c {
-        '\t' | '\n' | '\r' => ' ',
-        // Bidirectional overrides and invisible joints (Unicode TR 36, section 2.5): text could read as something else.
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(seen).collect()
+    text.chars().map(redact::printable).collect()
 }
 
 /// The columns that `text` takes.

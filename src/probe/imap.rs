@@ -5,10 +5,7 @@
 //! Decides nothing.
 
 use async_imap::imap_proto::Response;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,7 +15,7 @@ use super::{
 };
 use crate::{
     classify::{
-        Heard, Stage,
+        Heard, Stage, is_temporary_sign,
         reply::{ImapReply, Status},
     },
     secret::AppPassword,
@@ -35,8 +32,11 @@ const NOT_IMAP: Heard = Heard::Violation("the server's words are not IMAP");
 
 /// The part in plain text, up to the moment when TLS is due (RFC 3501, section 6.2.1). Holds no credential; whatever it
 /// learned is forgotten.
-pub(super) async fn upgrade(tcp: TcpStream, attempt: &Attempt<'_>) -> Result<TcpStream, Heard> {
-    let mut lines = Lines::new(Guard::imap(tcp));
+pub(super) async fn upgrade<S>(stream: S, attempt: &Attempt<'_>) -> Result<S, Heard>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut lines = Lines::new(Guard::imap(stream));
     let greeting = next_line(&mut lines, Stage::Greeting, attempt).await?;
     if tls::is_http(greeting.as_bytes()) {
         return Err(Heard::PlainText { http: true });
@@ -222,7 +222,9 @@ impl Dialogue<'_> {
                     return Err(Heard::Imap { stage, reply, before: None });
                 }
                 Said::Untagged(_, Some(reply)) => {
-                    if reply.status != Status::Ok || reply.has_code("ALERT") {
+                    let counts = reply.status != Status::Ok || reply.has_code("ALERT");
+                    // A temporary sign is not forgotten over whatever else is said before the answer.
+                    if counts && !before.as_ref().is_some_and(is_temporary_sign) {
                         before = Some(reply);
                     }
                 }

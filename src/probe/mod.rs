@@ -6,6 +6,9 @@
 mod connect;
 mod ear;
 mod guard;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod hostile;
 mod imap;
 mod smtp;
 mod tls;
@@ -28,6 +31,7 @@ use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
 pub use self::tls::ProberError;
+use self::tls::Secure;
 use crate::{
     classify::{Heard, Stage, redact::Redactor},
     config::{Server, TlsMode},
@@ -71,21 +75,11 @@ impl Prober {
     /// Logs in once and says what came of it. Never fails; a panic inside is `protocol-violation`. Dropping the future ends
     /// the attempt. The outcome comes within `target.timeout` and half a second for the farewell.
     pub async fn attempt(self: Arc<Self>, target: Target, password: Arc<AppPassword>) -> Outcome {
-        let begun = Instant::now();
-        // A task of its own: imap-proto panics on some texts (`facts/crates.md` P1), and a panic ends only its task.
-        let task = tokio::spawn(IN_ATTEMPT.scope((), async move { self.ask(&target, &password).await }));
-        match AbortOnDrop(task).finish().await {
-            Ok(outcome) => outcome,
-            Err(error) if error.is_panic() => Heard::Panicked.into_outcome(Some(begun.elapsed())),
-            Err(_) => Heard::Interrupted.into_outcome(Some(begun.elapsed())),
-        }
+        isolated(async move { self.ask(&target, &password).await }).await
     }
 
     async fn ask(&self, target: &Target, password: &AppPassword) -> Outcome {
-        let redactor = password.expose(|secret| {
-            let names = std::iter::once(&target.username).chain(&target.other_names);
-            Redactor::new(names.map(String::as_str)).with_secret(&target.username, secret)
-        });
+        let redactor = redactor(target, password);
         let deadline = Deadline { at: tokio::time::Instant::now() + target.timeout, limit: target.timeout };
         let attempt = Attempt { username: &target.username, password, redactor: &redactor, deadline };
         if target.username.is_empty() || target.username.chars().any(char::is_control) {
@@ -99,14 +93,7 @@ impl Prober {
         };
         let begun = Instant::now();
         let talked = self.talk(target, &addresses, &attempt).await;
-        let took = Some(begun.elapsed());
-        match talked {
-            Ok((heard, session)) => {
-                let _ = tokio::time::timeout(FAREWELL, session.farewell()).await;
-                heard.into_outcome(took)
-            }
-            Err(heard) => heard.into_outcome(took),
-        }
+        concluded(talked, begun.elapsed()).await
     }
 
     /// Everything from the first connect to the verdict. `Ok` is the answer to the login.
@@ -126,10 +113,52 @@ impl Prober {
             };
         }
         let secure = attempt.deadline.bound(Stage::Tls, tls::handshake(&self.tls, name, tcp, upgraded)).await?;
-        match target.service {
-            Service::Imap => imap::login(secure, upgraded, attempt).await,
-            Service::Smtp => smtp::login(secure, upgraded, attempt).await,
+        login(target.service, secure, upgraded, attempt).await
+    }
+}
+
+/// Starts a task of its own: imap-proto panics on some texts (`facts/crates.md` P1), and a panic ends only its task.
+fn isolated(asking: impl Future<Output = Outcome> + Send + 'static) -> impl Future<Output = Outcome> + Send {
+    let begun = Instant::now();
+    let task = AbortOnDrop(tokio::spawn(IN_ATTEMPT.scope((), asking)));
+    async move {
+        match task.finish().await {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_panic() => Heard::Panicked.into_outcome(Some(begun.elapsed())),
+            Err(_) => Heard::Interrupted.into_outcome(Some(begun.elapsed())),
         }
+    }
+}
+
+/// Hides the account's names and the password in what the server says.
+fn redactor(target: &Target, password: &AppPassword) -> Redactor {
+    password.expose(|secret| {
+        let names = std::iter::once(&target.username).chain(&target.other_names);
+        Redactor::new(names.map(String::as_str)).with_secret(&target.username, secret)
+    })
+}
+
+/// From the moment when TLS is up. `Ok` is the answer to the login.
+async fn login(
+    service: Service,
+    secure: Secure,
+    upgraded: bool,
+    attempt: &Attempt<'_>,
+) -> Result<(Heard, Session), Heard> {
+    match service {
+        Service::Imap => imap::login(secure, upgraded, attempt).await,
+        Service::Smtp => smtp::login(secure, upgraded, attempt).await,
+    }
+}
+
+/// The farewell, where there was an answer, and the outcome.
+async fn concluded(talked: Result<(Heard, Session), Heard>, took: Duration) -> Outcome {
+    match talked {
+        Ok((heard, session)) => {
+            let _ = tokio::time::timeout(FAREWELL, session.farewell()).await;
+            heard.into_outcome(Some(took))
+        }
+        Err(heard) => heard.into_outcome(Some(took)),
     }
 }
 

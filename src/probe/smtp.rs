@@ -12,10 +12,7 @@ use std::{
 };
 
 use lettre::transport::smtp::{client::AsyncSmtpConnection, extension::ClientId};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
 use super::{
@@ -33,8 +30,11 @@ const EHLO: &str = "EHLO [127.0.0.1]";
 const NOT_SMTP: Heard = Heard::Violation("the server's words are not SMTP");
 
 /// The part in plain text, up to the moment when TLS is due (RFC 3207). Holds no credential; whatever it learned is forgotten.
-pub(super) async fn upgrade(tcp: TcpStream, attempt: &Attempt<'_>) -> Result<TcpStream, Heard> {
-    let mut lines = Lines::new(Guard::smtp(tcp));
+pub(super) async fn upgrade<S>(stream: S, attempt: &Attempt<'_>) -> Result<S, Heard>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut lines = Lines::new(Guard::smtp(stream));
     expect(220, next_reply(&mut lines, Stage::Greeting, true, attempt).await?, Stage::Greeting, attempt)?;
     send(&mut lines, EHLO, Stage::Capability, attempt).await?;
     let offered = next_reply(&mut lines, Stage::Capability, true, attempt).await?;
@@ -147,7 +147,10 @@ async fn hear<F: Future>(
     }
 }
 
-async fn send(lines: &mut Lines<TcpStream>, line: &str, stage: Stage, attempt: &Attempt<'_>) -> Result<(), Heard> {
+async fn send<S>(lines: &mut Lines<S>, line: &str, stage: Stage, attempt: &Attempt<'_>) -> Result<(), Heard>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let sending = async { lines.send(line).await.map_err(|error| tls::heard_in_clear(&error, stage)) };
     attempt.deadline.bound(stage, sending).await
 }

@@ -1,6 +1,7 @@
 //! The probes against scripted servers on loopback: real sockets, real TLS, real time.
 
 mod answers;
+mod hostile;
 mod unsent;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};

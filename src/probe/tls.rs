@@ -27,8 +27,15 @@ use tokio_rustls::{
 
 use crate::classify::{Heard, Stage};
 
-/// What credentials may be sent over.
-pub(super) type Secure = TlsStream<Peek>;
+/// What credentials may be sent over. Outside tests only [`handshake`] makes one.
+#[derive(Debug)]
+pub(super) enum Secure {
+    /// A TLS session with a server whose certificate was verified. Boxed for its size.
+    Tls(Box<TlsStream<Peek>>),
+    /// The words of an imagined server: `hostile.rs` examines what they are taken for.
+    #[cfg(any(test, fuzzing))]
+    Imagined(tokio::io::DuplexStream),
+}
 
 /// Servers whose sessions are remembered: IMAP and SMTP, and a few more for e-mail alerts.
 const SESSIONS: usize = 8;
@@ -117,7 +124,7 @@ pub(super) async fn handshake(
 ) -> Result<Secure, Heard> {
     let host = name.to_str().into_owned();
     let (error, peek) = match connector.connect(name, Peek::new(tcp)).into_fallible().await {
-        Ok(stream) => return Ok(stream),
+        Ok(stream) => return Ok(Secure::Tls(Box::new(stream))),
         Err(failed) => failed,
     };
     if peek.is_text() {
@@ -198,6 +205,42 @@ fn explain(error: &rustls::Error, host: &str) -> String {
         rustls::Error::AlertReceived(alert) => format!("the server ended the TLS handshake: {alert:?}"),
         rustls::Error::PeerIncompatible(_) => "the server offers no TLS that is safe (1.2 or later)".into(),
         _ => "the TLS handshake failed".into(),
+    }
+}
+
+impl AsyncRead for Secure {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            #[cfg(any(test, fuzzing))]
+            Self::Imagined(words) => Pin::new(words).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Secure {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            #[cfg(any(test, fuzzing))]
+            Self::Imagined(words) => Pin::new(words).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            #[cfg(any(test, fuzzing))]
+            Self::Imagined(words) => Pin::new(words).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            #[cfg(any(test, fuzzing))]
+            Self::Imagined(words) => Pin::new(words).poll_shutdown(cx),
+        }
     }
 }
 

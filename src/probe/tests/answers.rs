@@ -78,6 +78,8 @@ async fn temporary_answers_never_reject() {
     imap_says(&[bye], inconclusive(Cause::Unavailable), Some("UNAVAILABLE")).await;
     let aside = say("* NO [UNAVAILABLE] Directory\r\nK3 NO [AUTHENTICATIONFAILED] no\r\n");
     imap_says(&[aside], inconclusive(Cause::Unavailable), Some("AUTHENTICATIONFAILED")).await;
+    let news = say("* NO [LIMIT] Slow\r\n* OK [ALERT] News\r\nK3 NO [AUTHENTICATIONFAILED] no\r\n");
+    imap_says(&[news], inconclusive(Cause::Throttled), Some("AUTHENTICATIONFAILED")).await;
     smtp_says(&[say("454 4.7.0 Temporary\r\n")], inconclusive(Cause::Unavailable), Some("454 4.7.0")).await;
     smtp_says(&[say("421 Too many\r\n"), Do::Close], inconclusive(Cause::Throttled), Some("421")).await;
 }
