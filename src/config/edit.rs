@@ -130,7 +130,7 @@ pub fn remove_credential(text: &str, path: &Path, name: &CredentialName) -> Resu
 }
 
 /// The text if it means what was intended. A check of the edit against the reader: what surprises one is seen by the other.
-fn verified(text: String, path: &Path, intended: &Config) -> Result<String, EditError> {
+pub(super) fn verified(text: String, path: &Path, intended: &Config) -> Result<String, EditError> {
     match parse(&text, path) {
         Ok(config) if config == *intended => Ok(text),
         Ok(_) | Err(_) => Err(EditError::Unclear),

@@ -124,12 +124,29 @@ pub(super) fn blocks(text: &str, headers: &[Header], owner: Owner) -> Vec<Range<
     headers.iter().filter(|header| header.owner == owner).map(|header| header.block(text, headers)).collect()
 }
 
-fn line_start(text: &str, at: usize) -> usize {
+/// Where the value of a key stands in the owner's own table, if it is there.
+pub(super) fn value_of(text: &str, owner: Owner, key: &str) -> Result<Option<Range<usize>>, LayoutError> {
+    let document = Document::parse(text).map_err(|_| LayoutError::Unreadable)?;
+    let Some(Item::ArrayOfTables(accounts)) = document.as_table().get("account") else {
+        return Err(LayoutError::Inline);
+    };
+    let table = match owner {
+        Owner::Other => None,
+        Owner::Account(i) => accounts.get(i),
+        Owner::Credential(i, j) => {
+            let credentials = accounts.get(i).and_then(|account| account.get("credential"));
+            credentials.and_then(Item::as_array_of_tables).and_then(|credentials| credentials.get(j))
+        }
+    };
+    Ok(table.and_then(|table| table.get(key)).and_then(Item::as_value).and_then(toml_edit::Value::span))
+}
+
+pub(super) fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
 }
 
 /// Behind the newline of the line in which `at` is.
-fn line_end(text: &str, at: usize) -> usize {
+pub(super) fn line_end(text: &str, at: usize) -> usize {
     text.get(at..).and_then(|rest| rest.find('\n')).map_or(text.len(), |newline| at + newline + 1)
 }
 

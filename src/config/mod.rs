@@ -1,8 +1,8 @@
 //! What the person configured, in types that cannot be wrong.
 //!
 //! `raw.rs` is what the file may hold, `parse.rs` with `policy.rs`, `accounts.rs` and `notify.rs` decides what is taken,
-//! `error.rs` tells what is wrong, `edit.rs` changes the file, `show.rs` prints what is in effect, `paths.rs` says where
-//! things are, `discover/` reads other programs' files. Connects to nothing and reads no secret.
+//! `error.rs` tells what is wrong, `edit.rs` and `learn.rs` change the file, `show.rs` prints what is in effect, `paths.rs`
+//! says where things are, `discover/` reads other programs' files. Connects to nothing and reads no secret.
 
 mod accounts;
 mod complain;
@@ -12,6 +12,7 @@ pub mod edit;
 mod error;
 mod excerpt;
 mod layout;
+pub mod learn;
 mod notify;
 mod parse;
 pub mod paths;

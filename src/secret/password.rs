@@ -108,6 +108,20 @@ impl AppPassword {
         Ok(Self::filled(text.bytes()))
     }
 
+    /// The same letters without the dashes, where it is an app-specific password with them. Whether iCloud takes that form is
+    /// contested (`facts/icloud.md` 6.2), so it is sent only where a person asked for it, or where it has been accepted.
+    #[must_use]
+    pub fn without_dashes(&self) -> Option<Self> {
+        let dashed = self.expose(|text| text.contains('-') && Self::parse(text).is_ok());
+        dashed.then(|| self.expose(|text| Self::filled(text.bytes().filter(|byte| *byte != b'-'))))
+    }
+
+    /// Whether it is an app-specific password without its dashes.
+    #[must_use]
+    pub fn lacks_dashes(&self) -> bool {
+        self.expose(|text| text.len() == LETTERS && text.bytes().all(|byte| byte.is_ascii_lowercase()))
+    }
+
     /// The password as text, for as long as `f` runs. The one function in which a secret becomes bytes: whoever calls it
     /// answers for every copy made there.
     pub fn expose<R>(&self, f: impl FnOnce(&str) -> R) -> R {
@@ -223,6 +237,19 @@ mod tests {
         assert_eq!(take("\n"), Err(Malformed::Empty));
         for text in ["a\nb", "a\0b", "a\tb", "a\u{7f}b", "a\u{85}b"] {
             assert_eq!(take(text), Err(Malformed::ControlCharacter), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn dashes_can_be_left_out_of_an_app_specific_password_only() {
+        let dashed = AppPassword::parse(PLAIN).unwrap();
+        let bare = dashed.without_dashes().unwrap();
+        assert_eq!(bare.expose(str::to_owned), "abcdefghijklmnop");
+        assert!(bare.lacks_dashes() && !dashed.lacks_dashes());
+        assert!(bare.without_dashes().is_none());
+        for other in ["Abcd-efgh-ijkl-mnop", "a-b", "abcd-efgh-ijkl-mno"] {
+            let other = AppPassword::any_shape(other).unwrap();
+            assert!(other.without_dashes().is_none() && !other.lacks_dashes());
         }
     }
 
