@@ -142,42 +142,46 @@ impl From<io::Error> for Exit {
 
 /// Says why a command ended, and gives its exit code.
 pub(super) fn finish(result: Result<u8, Exit>) -> ExitCode {
-    let code = match result {
-        Ok(code) | Err(Exit::Code(code)) => code,
-        Err(Exit::ClosedPipe) => 0,
-        Err(Exit::Usage(error)) => {
+    ExitCode::from(result.unwrap_or_else(|exit| tell(&exit)))
+}
+
+/// Says why something ended, and gives the exit code for it.
+pub(super) fn tell(exit: &Exit) -> u8 {
+    match exit {
+        Exit::Code(code) => *code,
+        Exit::ClosedPipe => 0,
+        Exit::Usage(error) => {
             let helped = !error.use_stderr();
             // A closed pipe is no reason to complain about.
             drop(error.print());
             if helped { 0 } else { USAGE }
         }
-        Err(Exit::Config(error)) => {
+        Exit::Config(error) => {
             complain(&error.to_string());
             CONFIG
         }
-        Err(Exit::Misconfigured(error)) => {
-            complain(&format!("keypulse: failed to {}", chain(&*error)));
+        Exit::Misconfigured(error) => {
+            complain(&format!("keypulse: failed to {}", chain(&**error)));
             CONFIG
         }
-        Err(Exit::UnknownName(message)) => {
+        Exit::UnknownName(message) => {
             complain(&format!("keypulse: {message}"));
             USAGE
         }
-        Err(Exit::Misuse { message, hint }) => {
+        Exit::Misuse { message, hint } => {
             anstream::eprintln!("keypulse: {message}\nhint: {hint}");
             USAGE
         }
-        Err(Exit::Failed { error, hint }) => {
-            let mut text = format!("keypulse: failed to {}", chain(&*error));
+        Exit::Failed { error, hint } => {
+            let mut text = format!("keypulse: failed to {}", chain(&**error));
             if let Some(hint) = hint {
                 text.push_str("\nhint: ");
-                text.push_str(&hint);
+                text.push_str(hint);
             }
             complain(&text);
             1
         }
-    };
-    ExitCode::from(code)
+    }
 }
 
 /// An error with its reasons. SQLite's repeat each other.

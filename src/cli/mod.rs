@@ -5,12 +5,17 @@
 
 pub mod add;
 pub mod advice;
+mod attempts;
 pub mod config;
 mod context;
 pub mod demo;
 pub mod exit;
+mod keep;
 pub mod notify_test;
+mod obtain;
+mod progress;
 mod prompt;
+mod ration;
 pub mod remove;
 mod run;
 mod status;

@@ -1,9 +1,6 @@
 //! `keypulse status`, `check` and `ok`: through the daemon where it runs, else from the state on disk.
 
-use std::{
-    io::{IsTerminal, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
@@ -11,6 +8,7 @@ use super::{
     CheckArgs, Exit, Format, OkArgs, StatusArgs,
     context::{Context, block_on, print_json, print_table},
     exit::{CONFIG, USAGE, chain, complain},
+    progress::Progress,
     table::exit_code,
 };
 use crate::{
@@ -162,31 +160,4 @@ pub(super) fn ok(context: &Context, arguments: &OkArgs) -> Result<u8, Exit> {
 pub(super) fn not_configured(name: &str, config: &Config) -> Exit {
     let known = config.accounts.iter().flat_map(|account| &account.credentials).map(|credential| &credential.name);
     UnknownName::credential(name, known).into()
-}
-
-/// Says on a terminal what takes its time, until it is dropped.
-pub(super) struct Progress(Option<tokio::task::JoinHandle<()>>);
-
-impl Progress {
-    pub(super) fn start(doing: String) -> Self {
-        if !std::io::stderr().is_terminal() {
-            return Self(None);
-        }
-        Self(Some(tokio::spawn(async move {
-            for frame in ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"].iter().cycle() {
-                sleep(Duration::from_millis(120)).await;
-                let mut err = anstream::stderr().lock();
-                drop(write!(err, "\r{frame} {doing} …").and_then(|()| err.flush()));
-            }
-        })))
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
-            task.abort();
-            drop(write!(anstream::stderr(), "\r\u{1b}[2K"));
-        }
-    }
 }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Exit, context::Context, status::Progress};
+use super::{Exit, context::Context, keep::Entry, progress::Progress, verify::Accepted};
 use crate::{
     api::{ClientError, StatusDocument},
     health::name::CredentialName,
@@ -51,6 +51,23 @@ pub(super) async fn check_now(context: &Context, name: &CredentialName) -> Resul
     let _progress = Progress::start(format!("the daemon tries {name}"));
     let checked = context.client()?.check(std::slice::from_ref(name), PATIENCE).await;
     Ok(told(checked.map(|checked| checked.document)))
+}
+
+/// A password was stored: the daemon reads what changed, and tries it.
+pub(super) async fn taken_up(context: &Context, entry: &Entry, accepted: &Accepted) -> Result<Told, Exit> {
+    let name = &entry.credential.name;
+    match if entry.teaches(accepted) { reload(context).await? } else { check_now(context, name).await? } {
+        // A name that was there has a password that the daemon has not seen.
+        Told::Yes(_) if entry.teaches(accepted) && !entry.is_new => check_now(context, name).await,
+        told @ (Told::Yes(_) | Told::NoDaemon | Told::Failed(_)) => Ok(told),
+    }
+}
+
+/// What a credential is, as the daemon says: the end of a sentence, empty where none says anything.
+pub(super) fn now(told: &Told, name: &CredentialName) -> String {
+    let Told::Yes(status) = told else { return String::new() };
+    let now = status.credentials().find(|credential| credential.name == *name);
+    now.map(|credential| format!("; it is {} now", credential.health)).unwrap_or_default()
 }
 
 fn told(answer: Result<StatusDocument, ClientError>) -> Told {

@@ -1,7 +1,7 @@
-//! Tries a password on the servers before it is stored: one login per service, each reserved with the ration first.
+//! Tries a password on the servers before it is stored, each login reserved with the ration first.
 //!
-//! The ration is the daemon's where one runs, else that of the state, which is held meanwhile; a login is never made without.
-//! What was refused is explained here. Stores nothing.
+//! Carries out what `attempts.rs` decides, and asks the person where it says so. What was refused is explained here. Stores
+//! nothing.
 
 use std::sync::Arc;
 
@@ -9,25 +9,21 @@ use jiff::tz::TimeZone;
 
 use super::{
     Exit, advice,
+    attempts::{Attempts, Choices, MOST_FAILED, Next, Try},
     context::Context,
-    status::{Progress, take_hold},
+    progress::{self, Progress},
+    prompt,
+    ration::Ration,
     style::printable,
 };
 use crate::{
-    api::{Client, ClientError, Problem, Time, time},
-    config::{Account, Config},
-    daemon::{self, Heart, Paths},
-    health::{
-        evidence::{Cause, Finding, Outcome, PerService, Service, Services},
-        name::Address,
-    },
-    host::clock::Clock,
+    api::time,
+    config::{Account, Config, duration},
+    daemon::{self, Paths},
+    health::evidence::{Cause, Finding, Outcome, PerService, Service, Services},
     probe::Prober,
     secret::AppPassword,
 };
-
-/// After a refusal the other service is asked only while so many failed logins are left: this one, and a whole try after it.
-const FOR_A_DIAGNOSIS: u32 = 3;
 
 /// What is to be tried.
 pub(super) struct Trial<'a> {
@@ -35,113 +31,307 @@ pub(super) struct Trial<'a> {
     pub(super) paths: &'a Paths,
     pub(super) account: &'a Account,
     pub(super) services: Services,
+    /// What is accepted without dashes can be stored so.
+    pub(super) may_undash: bool,
+    /// A person can be asked.
+    pub(super) asks: bool,
+    /// Failed logins that this entry cost already.
+    pub(super) failed: u32,
 }
 
-/// What the services said, in the order in which they were asked.
-#[derive(Debug, Default)]
-struct Answers {
-    outcomes: PerService<Option<Outcome>>,
-    /// How many failed logins the person has left.
-    left: u32,
+/// What the servers took.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// Perhaps without its dashes.
+    pub(super) password: Arc<AppPassword>,
+    /// With the forms that worked.
+    pub(super) usernames: PerService<String>,
+    /// Who accepted it; the others could not be asked, and the person wants it stored all the same.
+    pub(super) by: Services,
+}
+
+/// What became of it.
+pub(super) enum Verdict {
+    Accepted(Accepted),
+    /// The person wants to type it again; so many failed logins were spent so far.
+    Again(u32),
+    Not(Report),
+    /// keypulse knows that it is dead: it was not sent.
+    KnownDead(Exit),
+}
+
+/// Why a password was not taken.
+pub(super) struct Report {
+    what: String,
+    lines: Vec<String>,
+    hint: String,
+    /// Failed logins that this entry has cost so far.
+    pub(super) failed: u32,
+    /// Somebody refused it: it is not only that nobody could be asked.
+    refused: bool,
+}
+
+impl Report {
+    /// What follows, for a person who has seen what the servers said.
+    pub(super) fn say(&self) -> Result<(), Exit> {
+        prompt::say(&self.hint)
+    }
+
+    /// Whether another password may still be tried for this entry.
+    pub(super) fn leaves_a_try(&self) -> bool {
+        self.refused && self.failed < MOST_FAILED
+    }
+}
+
+impl From<Report> for Exit {
+    fn from(report: Report) -> Self {
+        let mut lines = vec![format!("verify the password: {}; nothing was stored", report.what)];
+        lines.extend(report.lines);
+        Self::because(lines.join("\n"), report.hint)
+    }
 }
 
 /// Logs in on each service.
 ///
 /// # Errors
-/// Unless all accept: what was refused or could not be asked, what may be wrong, and what to do.
-pub(super) async fn verify(context: &Context, trial: &Trial<'_>, password: Arc<AppPassword>) -> Result<(), Exit> {
-    refuse_the_dead(trial, &password)?;
-    let prober = Arc::new(Prober::new(trial.config.extra_ca.as_deref()).map_err(Exit::failed)?);
-    let mut ration = Ration { context, trial, held: None };
-    let mut answers = Answers::default();
-    let progress = Progress::start(format!("logging in as {}", trial.account.address));
-    for service in trial.services.iter() {
-        if answers.said(|finding| finding == Finding::Rejected) && answers.left < FOR_A_DIAGNOSIS {
-            break;
+/// Where the ration is used up or cannot be asked, and where the terminal's input ends.
+pub(super) async fn verify(context: &Context, trial: &Trial<'_>, password: Arc<AppPassword>) -> Result<Verdict, Exit> {
+    let bare = password.without_dashes().filter(|_| trial.may_undash).map(Arc::new);
+    for form in [Some(&password), bare.as_ref()].into_iter().flatten() {
+        if let Some(dead) = known_dead(trial, form)? {
+            return Ok(Verdict::KnownDead(dead));
         }
-        // Where there is no network for one, there is none for the other.
-        if answers.said(|finding| finding == Finding::Inconclusive(Cause::Offline)) {
-            break;
-        }
-        let reserved = ration.reserve().await?;
-        let target = daemon::target(trial.config, trial.account, service);
-        let outcome = Arc::clone(&prober).attempt(target, Arc::clone(&password)).await;
-        let rejected = outcome.finding == Finding::Rejected;
-        ration.settle(reserved.id, rejected).await?;
-        answers.left = reserved.left + u32::from(!rejected);
-        *answers.outcomes.of_mut(service) = Some(outcome);
     }
-    drop(progress);
-    let all_accept = trial.services.iter().all(|service| answers.finding(service) == Some(Finding::Accepted));
-    if all_accept { Ok(()) } else { Err(answers.explained(trial)) }
+    let prober = Arc::new(Prober::new(trial.config.extra_ca.as_deref()).map_err(Exit::failed)?);
+    let Account { address, usernames, .. } = trial.account;
+    let attempts = Attempts::new(trial.services, usernames, address, bare.is_some(), trial.asks, trial.failed);
+    let ration = Ration::of(context, trial.config, trial.paths, address);
+    let mut session = Session { trial, attempts, said: Vec::new(), shown: 0, left: None };
+    session.run(&prober, ration, &password, bare.as_ref()).await
 }
 
 /// A latched password is not sent again (`verdicts.md`, part 6, *Latch*).
-fn refuse_the_dead(trial: &Trial<'_>, password: &AppPassword) -> Result<(), Exit> {
-    let Some(dead) = daemon::known_dead(trial.paths, trial.account, password)? else { return Ok(()) };
+fn known_dead(trial: &Trial<'_>, password: &AppPassword) -> Result<Option<Exit>, Exit> {
+    let Some(dead) = daemon::known_dead(trial.paths, trial.account, password)? else { return Ok(None) };
     let since = time::local(dead.since, dead.now, &TimeZone::system());
     let what = if dead.revoked { "it was revoked" } else { "it was never accepted" };
-    Err(Exit::because(
+    Ok(Some(Exit::because(
         format!(
             "take the password: keypulse knows that {what}: refused since {since}; it was not sent again, nothing was stored"
         ),
         format!("make a new one: {}; if this one works again after all, `keypulse check NAME` asks once", advice::PATH),
-    ))
+    )))
 }
 
-impl Answers {
-    fn finding(&self, service: Service) -> Option<Finding> {
-        self.outcomes.of(service).as_ref().map(|outcome| outcome.finding)
+/// The logins of one password, with what the servers said.
+struct Session<'a> {
+    trial: &'a Trial<'a>,
+    attempts: Attempts,
+    said: Vec<(Try, Outcome)>,
+    /// How many of them the person has seen.
+    shown: usize,
+    /// How many failed logins the account has left.
+    left: Option<u32>,
+}
+
+impl Session<'_> {
+    async fn run(
+        &mut self,
+        prober: &Arc<Prober>,
+        mut ration: Ration<'_>,
+        password: &Arc<AppPassword>,
+        bare: Option<&Arc<AppPassword>>,
+    ) -> Result<Verdict, Exit> {
+        loop {
+            match self.attempts.next() {
+                Next::Login(tried) => {
+                    let form = bare.filter(|_| tried.without_dashes).unwrap_or(password);
+                    self.log_in(prober, &mut ration, tried, Arc::clone(form)).await?;
+                }
+                Next::Ask(choices) => {
+                    ration.let_go();
+                    match self.ask(choices).await? {
+                        Wish::Wait => {
+                            let how_long = self.trial.config.policy.confirm[0];
+                            progress::wait("a new password needs a moment", how_long).await;
+                            self.attempts.waited();
+                        }
+                        Wish::Vary => self.attempts.vary(),
+                        Wish::TypeAgain => return Ok(Verdict::Again(self.attempts.failed())),
+                        Wish::GiveUp => return Ok(Verdict::Not(self.report())),
+                    }
+                }
+                Next::Over => break,
+            }
+        }
+        drop(ration);
+        if self.attempts.all_accept() || self.store_all_the_same().await? {
+            return Ok(Verdict::Accepted(self.accepted(password, bare)));
+        }
+        if self.trial.asks {
+            self.show_lines()?;
+        }
+        Ok(Verdict::Not(self.report()))
     }
 
-    fn said(&self, what: impl Fn(Finding) -> bool) -> bool {
-        Service::ALL.into_iter().filter_map(|service| self.finding(service)).any(what)
+    async fn log_in(
+        &mut self,
+        prober: &Arc<Prober>,
+        ration: &mut Ration<'_>,
+        tried: Try,
+        password: Arc<AppPassword>,
+    ) -> Result<(), Exit> {
+        let progress =
+            Progress::start(format!("logging in to {} as {}", word(tried.service), printable(&tried.username)));
+        let reserved = ration.reserve().await?;
+        let mut target = daemon::target(self.trial.config, self.trial.account, tried.service);
+        target.username.clone_from(&tried.username);
+        let outcome = Arc::clone(prober).attempt(target, password).await;
+        let rejected = outcome.finding == Finding::Rejected;
+        ration.settle(reserved.id, rejected).await?;
+        drop(progress);
+        let left = reserved.left + u32::from(!rejected);
+        self.left = Some(left);
+        self.attempts.made(tried.clone(), outcome.finding, left);
+        self.said.push((tried, outcome));
+        Ok(())
     }
 
-    fn which(&self, what: impl Fn(Finding) -> bool) -> Option<Service> {
-        Service::ALL.into_iter().find(|service| self.finding(*service).is_some_and(&what))
+    /// What the person wants to do about a refusal.
+    async fn ask(&mut self, choices: Choices) -> Result<Wish, Exit> {
+        self.show_lines()?;
+        let moment = duration::format(self.trial.config.policy.confirm[0]);
+        let wait = format!("wait {moment} and try again");
+        let mut options = Vec::new();
+        let vary = choices.vary.then_some(match (choices.proven, self.trial.may_undash) {
+            (true, _) => (Wish::Vary, 'o', "try the other form of the user name".to_owned()),
+            (false, true) => (Wish::Vary, 'o', "try other user names, last without dashes".to_owned()),
+            (false, false) => (Wish::Vary, 'o', "try other user names".to_owned()),
+        });
+        let wait = choices.wait.then_some((Wish::Wait, 'w', wait));
+        // Where the password is right, the name is the likelier reason.
+        let (first, second) = if choices.proven { (vary, wait) } else { (wait, vary) };
+        options.extend(first);
+        options.extend(second);
+        options.push((Wish::TypeAgain, 't', "type it again".to_owned()));
+        options.push((Wish::GiveUp, 'g', "give up".to_owned()));
+        let why = match (choices.proven, choices.wait) {
+            (true, true) => {
+                "The password is right. A service that refuses it may not know it yet, or wants another user name."
+            }
+            (true, false) => "The password is right; most likely that service wants another user name.",
+            (false, true) => "Refused. A new password can take two minutes before it works.",
+            (false, false) => {
+                "Refused again. It is probably not the right password, or belongs to another Apple Account."
+            }
+        };
+        prompt::choose(why, options).await
+    }
+
+    /// Nothing refused it, and somebody accepts: whether to store it with the others unasked.
+    async fn store_all_the_same(&mut self) -> Result<bool, Exit> {
+        if !self.trial.asks || self.attempts.was_refused() || !self.attempts.proven() {
+            return Ok(false);
+        }
+        self.show_lines()?;
+        self.shown = 0;
+        for hint in self.hints_of_unasked() {
+            prompt::say(&hint)?;
+        }
+        prompt::yes("Store it all the same? keypulse asks the other service as soon as it can", true).await
+    }
+
+    fn accepted(&self, password: &Arc<AppPassword>, bare: Option<&Arc<AppPassword>>) -> Accepted {
+        let mut usernames = self.trial.account.usernames.clone();
+        let (mut by, mut undashed) = (Services::NONE, false);
+        for service in self.trial.services.iter() {
+            if let Some(tried) = self.attempts.accepted(service) {
+                *by.of_mut(service) = true;
+                undashed |= tried.without_dashes;
+                usernames.of_mut(service).clone_from(&tried.username);
+            }
+        }
+        let password = bare.filter(|_| undashed).unwrap_or(password);
+        Accepted { password: Arc::clone(password), usernames, by }
+    }
+
+    /// What the servers said since the person last looked.
+    fn show_lines(&mut self) -> Result<(), Exit> {
+        let lines: Vec<String> = self.said.iter().skip(self.shown).map(line).collect();
+        self.shown = self.said.len();
+        lines.iter().try_for_each(|line| prompt::say(line))
     }
 
     /// What the services said, line by line, and what follows.
-    fn explained(&self, trial: &Trial<'_>) -> Exit {
-        let accepted = self.which(|finding| finding == Finding::Accepted);
-        let rejected = self.which(|finding| finding == Finding::Rejected);
+    fn report(&self) -> Report {
+        let (trial, attempts) = (self.trial, &self.attempts);
         let address = &trial.account.address;
-        let (what, hint) = match (accepted, rejected) {
-            (Some(_), Some(refusing)) => ("one service refuses it".to_owned(), of_user_name(refusing, trial.account)),
-            (None, Some(_)) => (format!("{address} cannot log in with it"), of_refusal(trial)),
-            (_, None) => (
-                "not every service could be asked".to_owned(),
-                "try again later, or store it untried with --no-verify: keypulse then tries it by itself".to_owned(),
-            ),
+        let refusing = trial.services.iter().find(|service| attempts.latest(*service) == Some(Finding::Rejected));
+        let (what, hint) = match (attempts.proven(), refusing) {
+            (true, Some(refusing)) => ("one service refuses it".to_owned(), of_user_name(refusing, trial.account)),
+            (false, Some(_)) => (format!("{address} cannot log in with it"), of_refusal(trial)),
+            (_, None) => ("not every service could be asked".to_owned(), {
+                let mut hints = self.hints_of_unasked();
+                hints.push("try again later, or store it untried with `keypulse add --no-verify`".to_owned());
+                hints.join("\n")
+            }),
         };
-        let mut lines = vec![format!("verify the password: {what}; nothing was stored")];
-        lines.extend(trial.services.iter().map(|service| self.line(service, trial)));
-        if rejected.is_some() {
-            let limit = trial.config.policy.failed_logins_per_account;
-            lines.push(format!("  {} of {limit} failed logins a day are left", self.left));
+        let mut lines: Vec<String> = self.said.iter().map(line).collect();
+        for service in trial.services.iter().filter(|service| attempts.latest(*service).is_none()) {
+            let why = if attempts.spared() { ", to spare the failed logins left" } else { "" };
+            lines.push(format!("  {}: not asked{why}", word(service)));
         }
-        Exit::because(lines.join("\n"), hint)
+        if let Some(left) = self.left.filter(|_| attempts.was_refused()) {
+            let limit = trial.config.policy.failed_logins_per_account;
+            lines.push(format!("  {left} of {limit} failed logins a day are left"));
+        }
+        Report { what, lines, hint, failed: attempts.failed(), refused: attempts.was_refused() && !attempts.spared() }
     }
 
-    fn line(&self, service: Service, trial: &Trial<'_>) -> String {
-        let name = word(service);
-        let user = printable(trial.account.usernames.of(service));
-        let Some(outcome) = self.outcomes.of(service) else {
-            let why = if self.said(|finding| finding == Finding::Rejected) {
-                ", to spare the failed logins left"
-            } else {
-                ""
-            };
-            return format!("  {name}: not asked{why}");
-        };
-        let said = outcome.detail.as_deref().or(outcome.code.as_deref()).map(|said| format!(": {}", printable(said)));
-        let said = said.unwrap_or_default();
-        match outcome.finding {
-            Finding::Accepted => format!("  {name} as {user}: accepted"),
-            Finding::Rejected => format!("  {name} as {user}: refused{said}"),
-            Finding::Inconclusive(cause) => format!("  {name}: {}{said}", advice::words(cause)),
-        }
+    /// Why a service could not be asked, where more can be said than its line says.
+    fn hints_of_unasked(&self) -> Vec<String> {
+        let smtp = &self.trial.config.servers.smtp;
+        let blocked = self.attempts.latest(Service::Smtp).and_then(Finding::cause);
+        let blocked = matches!(blocked, Some(Cause::Unreachable | Cause::TimedOut | Cause::ConnectionLost));
+        let imap = self.attempts.latest(Service::Imap);
+        let answers = matches!(imap, Some(Finding::Accepted | Finding::Rejected));
+        let hint = (blocked && answers).then(|| {
+            format!(
+                "IMAP answers, SMTP does not: most likely this network blocks port {} (hotels, offices and some providers do)",
+                smtp.port
+            )
+        });
+        hint.into_iter().collect()
+    }
+}
+
+/// What a person wants to do about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Wait,
+    Vary,
+    TypeAgain,
+    GiveUp,
+}
+
+/// What is said before the first login.
+pub(super) fn beforehand(config: &Config) -> String {
+    format!(
+        "It is tried on the servers before it is stored: at most {MOST_FAILED} failed logins, of {} a day.",
+        config.policy.failed_logins_per_account
+    )
+}
+
+fn line((tried, outcome): &(Try, Outcome)) -> String {
+    let name = word(tried.service);
+    let user = printable(&tried.username);
+    let bare = if tried.without_dashes { ", without dashes" } else { "" };
+    let said = outcome.detail.as_deref().or(outcome.code.as_deref()).map(|said| format!(": {}", printable(said)));
+    let said = said.unwrap_or_default();
+    match outcome.finding {
+        Finding::Accepted => format!("  {name} as {user}{bare}: accepted"),
+        Finding::Rejected => format!("  {name} as {user}{bare}: refused{said}"),
+        Finding::Inconclusive(cause) => format!("  {name}: {}{said}", advice::words(cause)),
     }
 }
 
@@ -166,18 +356,15 @@ fn of_refusal(trial: &Trial<'_>) -> String {
     )
 }
 
-/// One service accepts, so the password is right: most often the user name has the form of the other service
-/// (`facts/icloud.md` 1.6).
+/// One service accepts, so the password is right: most often the user name has another form (`facts/icloud.md` 1.6).
 fn of_user_name(refusing: Service, account: &Account) -> String {
-    let used = account.usernames.of(refusing).as_str();
     let address = &account.address;
-    let other = if used == address.as_str() { address.local_part() } else { address.as_str() };
     format!(
-        "the password is right; most likely {} wants the user name in another form. Write it into the configuration and try \
-         again:
+        "the password is right, and {} refuses it under every name that was tried. A new password can take two minutes; try \
+         again then. Otherwise write the user name that your mail program has there into the configuration:
   [[account]]
   address = \"{address}\"
-  {refusing}_username = \"{other}\"",
+  {refusing}_username = \"…\"",
         word(refusing)
     )
 }
@@ -188,89 +375,4 @@ pub(super) const fn word(service: Service) -> &'static str {
         Service::Imap => "IMAP",
         Service::Smtp => "SMTP",
     }
-}
-
-/// Who counts the logins: the daemon, or where none runs this process, holding the state.
-struct Ration<'a> {
-    context: &'a Context,
-    trial: &'a Trial<'a>,
-    held: Option<Counter>,
-}
-
-enum Counter {
-    Daemon(Client),
-    State(Box<Heart>),
-}
-
-struct Reserved {
-    id: u64,
-    /// How many failed logins are left beside it.
-    left: u32,
-}
-
-impl Ration<'_> {
-    async fn reserve(&mut self) -> Result<Reserved, Exit> {
-        let address = &self.trial.account.address;
-        if self.held.is_none() {
-            let client = self.context.client()?;
-            match client.reserve(address).await {
-                Err(ClientError::NoDaemon { .. }) => {
-                    let (heart, _) = take_hold(self.trial.config, self.trial.paths).await?;
-                    self.held = Some(Counter::State(Box::new(heart)));
-                }
-                answer => {
-                    self.held = Some(Counter::Daemon(client));
-                    return self.of_daemon(answer);
-                }
-            }
-        }
-        match &mut self.held {
-            Some(Counter::State(heart)) => match heart.reserve(address)? {
-                Ok(id) => Ok(Reserved { id, left: heart.engine().logins_left(address, heart.now()) }),
-                Err(frees_at) => Err(used_up(address, self.trial.config, Some(Time::new(frees_at, heart.offset_ms())))),
-            },
-            Some(Counter::Daemon(client)) => {
-                let answer = client.reserve(address).await;
-                self.of_daemon(answer)
-            }
-            None => Err(Exit::because("reserve a login", "nothing was sent or stored")),
-        }
-    }
-
-    fn of_daemon(&self, answer: Result<crate::api::Reservation, ClientError>) -> Result<Reserved, Exit> {
-        match answer {
-            Ok(reservation) => Ok(Reserved { id: reservation.id, left: reservation.left }),
-            Err(ClientError::Problem(problem)) if problem.code == Problem::RATION_USED_UP => {
-                Err(used_up(&self.trial.account.address, self.trial.config, problem.frees_at))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// A login that cannot be settled stays counted as failed: too many rather than too few.
-    async fn settle(&mut self, id: u64, rejected: bool) -> Result<(), Exit> {
-        match &mut self.held {
-            Some(Counter::State(heart)) => heart.settle(id, rejected).map(drop).map_err(Exit::from),
-            Some(Counter::Daemon(client)) => {
-                drop(client.settle(id, rejected).await);
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-}
-
-fn used_up(address: &Address, config: &Config, frees_at: Option<Time>) -> Exit {
-    let limit = config.policy.failed_logins_per_account;
-    let clock = Clock::resume(None);
-    let now = Time::new(clock.now(), clock.offset_ms());
-    let when = frees_at.map_or("once logins under way are answered".to_owned(), |at| {
-        format!("at {}", time::local(at, now, &TimeZone::system()))
-    });
-    Exit::because(
-        format!(
-            "verify the password: {address} had {limit} failed logins in 24 hours, and more could lock the account; nothing was stored"
-        ),
-        format!("the next one is allowed {when}; --no-verify stores the password untried"),
-    )
 }

@@ -22,6 +22,7 @@ mod binary;
 mod contract;
 mod crash;
 mod demo;
+mod entry;
 mod events;
 mod faults;
 mod lab_smoke;

@@ -15,15 +15,17 @@ use tempfile::TempDir;
 
 use super::{Component, Keypulse, process::until};
 
-/// Tells its terminal's name, runs the command there, and keeps how it left the terminal.
-const SHELL: &str =
-    r#"tty >"$DESK/tty.new"; mv "$DESK/tty.new" "$DESK/tty"; "$@"; code=$?; stty -a >"$DESK/after"; exit $code"#;
+/// Tells its terminal's name, runs the command there, and keeps how it left the terminal. Ctrl-C is the command's, not the
+/// shell's.
+const SHELL: &str = r#"trap : INT; tty >"$DESK/tty.new"; mv "$DESK/tty.new" "$DESK/tty"; "$@"; code=$?; stty -a >"$DESK/after"; exit $code"#;
 
 /// A command in a terminal.
 pub struct Terminal {
     // First: stopped before its directory goes.
     component: Component,
     keyboard: PipeWriter,
+    /// How much of the screen was read.
+    read: usize,
     desk: TempDir,
 }
 
@@ -44,7 +46,7 @@ impl Terminal {
         let component = Component::spawn_with("keypulse in a terminal", &command, &screen, |command| {
             command.stdin(Stdio::from(keys.0)).stdout(output.try_clone().unwrap()).stderr(output);
         });
-        Self { component, keyboard: keys.1, desk }
+        Self { component, keyboard: keys.1, read: 0, desk }
     }
 
     /// Everything that was on the screen so far.
@@ -56,6 +58,31 @@ impl Terminal {
     #[track_caller]
     pub fn until(&self, text: &str) {
         self.component.until(&format!("{text:?} on the screen"), || self.screen().contains(text).then_some(()));
+    }
+
+    /// Waits for a text on the screen below what was waited for so far.
+    #[track_caller]
+    pub fn next(&mut self, text: &str) {
+        let found = self.component.until(&format!("{text:?} further down the screen"), || {
+            let screen = self.screen();
+            screen.get(self.read..)?.find(text).map(|at| self.read + at + text.len())
+        });
+        self.read = found;
+    }
+
+    /// Waits for a question, and answers it with a line.
+    #[track_caller]
+    pub fn answer(&mut self, question: &str, line: &str) {
+        self.next(question);
+        self.keys(&format!("{line}\r"));
+    }
+
+    /// Waits for a question for a password, and types it.
+    #[track_caller]
+    pub fn password(&mut self, question: &str, password: &str) {
+        self.next(question);
+        self.until_hidden();
+        self.keys(&format!("{password}\r"));
     }
 
     /// Waits until what is typed is not shown.
