@@ -23,6 +23,14 @@ pub(super) struct Context {
     environment: Environment,
 }
 
+/// The places where a service finds its things unless it is told others.
+pub(super) struct Usual {
+    pub(super) config: PathBuf,
+    pub(super) state: PathBuf,
+    pub(super) socket: PathBuf,
+    pub(super) home: PathBuf,
+}
+
 impl Context {
     pub(super) fn new(global: &Global) -> Self {
         Self { global: global.clone(), environment: Environment::read() }
@@ -41,6 +49,29 @@ impl Context {
     /// The socket.
     pub(super) fn socket(&self) -> Result<PathBuf, Exit> {
         Ok(self.environment.socket(self.global.socket.as_deref())?)
+    }
+
+    /// What the environment says.
+    pub(super) const fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Where things are for a service, which knows neither this command's options nor its variables.
+    pub(super) fn usual(&self) -> Result<Usual, Exit> {
+        let plain = Environment {
+            config_home: None,
+            state_home: None,
+            keypulse_config: None,
+            keypulse_state_dir: None,
+            keypulse_socket: None,
+            ..self.environment.clone()
+        };
+        Ok(Usual {
+            config: plain.config_file(None)?,
+            state: plain.state_dir()?,
+            socket: plain.socket(None)?,
+            home: plain.home.unwrap_or_default(),
+        })
     }
 
     /// The daemon on that socket.

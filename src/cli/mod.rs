@@ -18,6 +18,7 @@ mod prompt;
 mod ration;
 pub mod remove;
 mod run;
+pub mod service;
 mod status;
 pub mod style;
 pub mod table;
@@ -75,6 +76,9 @@ enum Command {
     Remove(remove::RemoveArgs),
     /// Run the daemon in the foreground
     Run,
+    /// Have keypulse run in the background whenever you are logged in
+    #[command(subcommand)]
+    Service(service::ServiceCommand),
     /// Send a test message and say who took it
     NotifyTest(notify_test::NotifyTestArgs),
     /// Look at the configuration
@@ -173,6 +177,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Add(arguments) => add::add(&context, &arguments),
         Command::Remove(arguments) => remove::remove(&context, &arguments),
         Command::Run => run::run(&context),
+        Command::Service(command) => service::service(&context, &command),
         Command::NotifyTest(arguments) => notify_test::notify_test(&context, &arguments),
         Command::Config(command) => {
             let path = context.config_file()?;

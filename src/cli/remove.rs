@@ -64,7 +64,7 @@ pub(super) fn remove(context: &Context, arguments: &RemoveArgs) -> Result<u8, Ex
 }
 
 /// keypulse put it there, so keypulse takes it out.
-async fn delete(name: &CredentialName, secret: &Source) -> Result<u8, Exit> {
+pub(super) async fn delete(name: &CredentialName, secret: &Source) -> Result<u8, Exit> {
     let Source::Keyring { service, username } = secret else { return Ok(0) };
     match Reader::new().delete_from_keyring(service, username).await {
         Ok(true) => print("its password is deleted from the keyring\n").map(|()| 0),

@@ -5,5 +5,6 @@ pub mod clock;
 pub mod desktop;
 pub mod hook;
 pub mod keyring;
+pub mod manager;
 pub mod markup;
 pub mod service;

@@ -34,6 +34,7 @@ mod notifications;
 mod notify_test;
 mod reload;
 mod service;
+mod service_install;
 mod source;
 mod status;
 mod unit_file;

@@ -14,7 +14,6 @@ use crate::lab::{Mail, Output, Settings, UserManager, run, until};
 const ADDRESS: &str = "johnappleseed@icloud.com";
 const PASSWORD: &str = "abcd-efgh-ijkl-mnop";
 const UNIT: &str = include_str!("../../systemd/keypulse.service");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_keypulse");
 
 /// A person whose user manager knows keypulse.
 struct Person {
@@ -35,7 +34,12 @@ impl Person {
         fs::create_dir_all(&drop_ins).unwrap();
         let log = format!("StandardOutput=append:{0}\nStandardError=append:{0}\n", person.log_file().display());
         fs::write(drop_ins.join("test.conf"), format!("[Service]\n{log}{extra}")).unwrap();
-        person.manager.install("keypulse.service", &UNIT.replace(shipped, &format!("ExecStart={PROGRAM} run\n")));
+        // A copy: the checkout may lie below /tmp, and the service has one of its own.
+        let program = person.program();
+        fs::copy(env!("CARGO_BIN_EXE_keypulse"), &program).unwrap();
+        fs::create_dir_all(person.manager.home().join(".local/state/keypulse")).unwrap();
+        let start = format!("ExecStart={} run\n", program.display());
+        person.manager.install("keypulse.service", &UNIT.replace(shipped, &start));
         person
     }
 
@@ -54,6 +58,10 @@ impl Person {
         let directory = self.manager.home().join(".config/keypulse");
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("config.toml"), text).unwrap();
+    }
+
+    fn program(&self) -> PathBuf {
+        self.manager.home().join("keypulse")
     }
 
     fn log_file(&self) -> PathBuf {
@@ -89,7 +97,7 @@ impl Person {
     /// What the daemon itself says.
     #[track_caller]
     fn asked(&self) -> Value {
-        let output = run(self.manager.client(PROGRAM).args(["status", "--json"]), "");
+        let output = run(self.manager.client(&self.program().to_string_lossy()).args(["status", "--json"]), "");
         let status: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
         assert!(status["daemon"].is_object(), "{status:#}");
         status

@@ -1,6 +1,6 @@
 //! A throw-away certificate authority and the servers' certificate.
 
-use std::{fs, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -15,7 +15,9 @@ pub struct Certificates {
 impl Certificates {
     /// Makes both.
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // Not below /tmp, which a sandboxed service has of its own; for any account to read, as keys for a test may be.
+        let open = fs::Permissions::from_mode(0o755);
+        let dir = tempfile::Builder::new().prefix("certificates").permissions(open).tempdir_in("/srv").unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

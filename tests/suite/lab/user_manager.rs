@@ -52,7 +52,10 @@ impl UserManager {
     pub fn start() -> Self {
         // systemctl and others take a machine without this directory for one that systemd does not manage.
         fs::create_dir_all("/run/systemd/system").unwrap();
-        let dir = tempfile::Builder::new().prefix("user").tempdir().unwrap();
+        // Where user managers build the mount namespaces of sandboxed services; the system's manager makes it at boot.
+        fs::create_dir_all("/run/systemd/unit-root").unwrap();
+        // Not below /tmp: the unit has one of its own.
+        let dir = tempfile::Builder::new().prefix("user").tempdir_in("/srv").unwrap();
         let group = format!("keypulse-{}", dir.path().file_name().unwrap().to_string_lossy());
         for name in ["home", "run"] {
             fs::DirBuilder::new().mode(0o700).create(dir.path().join(name)).unwrap();

@@ -1,0 +1,319 @@
+//! `keypulse service`: keypulse as a service of the person's own, started at login.
+//!
+//! Says each step as it is done, and does nothing that is done already. What the steps are on this system is
+//! `host::manager`'s.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{
+    Exit,
+    context::{Context, block_on, print},
+    remove,
+};
+use crate::{
+    api::ClientError,
+    config::{self, default_secret, edit::write_atomically},
+    host::manager::{Installation, ManagerError, Report, here},
+};
+
+/// `keypulse service …`.
+#[derive(Debug, Subcommand)]
+pub enum ServiceCommand {
+    /// Write the service file for this program, have it started at every login, and start it now
+    Install(InstallArgs),
+    /// Stop it and take the service file away; state, configuration and passwords stay
+    Uninstall(UninstallArgs),
+    /// Start it
+    Start,
+    /// Stop it until the next login or start
+    Stop,
+    /// Say how it is; exit code 0 only while it runs
+    Status(StatusArgs),
+}
+
+/// `keypulse service install`.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// Print the file and where it would go, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `keypulse service uninstall`.
+#[derive(Debug, Args)]
+pub struct UninstallArgs {
+    /// Delete the state, too, and the passwords that keypulse put into the keyring; the configuration stays
+    #[arg(long)]
+    purge: bool,
+}
+
+/// `keypulse service status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn service(context: &Context, command: &ServiceCommand) -> Result<u8, Exit> {
+    match command {
+        ServiceCommand::Install(arguments) => install(context, arguments),
+        ServiceCommand::Uninstall(arguments) => uninstall(context, arguments),
+        ServiceCommand::Start => {
+            let file = installed(context)?;
+            here::start(&file).map_err(not_started)?;
+            print("keypulse runs\n").map(|()| 0)
+        }
+        ServiceCommand::Stop => {
+            installed(context)?;
+            here::stop().map_err(refused)?;
+            print("keypulse is stopped; it starts again at the next login\n").map(|()| 0)
+        }
+        ServiceCommand::Status(arguments) => status(context, arguments),
+    }
+}
+
+/// Writes the file, has it started at every login, and starts it. Also what `setup` ends with.
+///
+/// # Errors
+/// Where a step fails; those before it are done, and doing it all again is safe.
+pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, Exit> {
+    let file = file(context)?;
+    let installation = installation(context)?;
+    if arguments.dry_run {
+        // Without a manager to ask, the file is shown as it would be where all works.
+        let sandbox = here::reach().is_err() || here::sandbox_works();
+        return print(&format!("# {}\n{}", file.display(), here::render(&installation, sandbox))).map(|()| 0);
+    }
+    // A service without a configuration would only fail.
+    config::load(&context.config_file()?)?;
+    here::reach().map_err(unreachable)?;
+    let sandbox = here::sandbox_works();
+    let text = here::render(&installation, sandbox);
+    let written = write(&file, &text)?;
+    if written {
+        print(&format!("wrote {}\n", file.display()))?;
+        here::reread(&file).map_err(refused)?;
+    } else {
+        print(&format!("{} is in place\n", file.display()))?;
+    }
+    if !sandbox {
+        print("  without its sandbox: user namespaces do not work on this machine\n")?;
+    }
+    make_state(context)?;
+    let before = here::report().map_err(refused)?;
+    if !before.enabled {
+        here::enable(&file).map_err(refused)?;
+        print("it starts at every login\n")?;
+    }
+    let program = &installation.program;
+    match before.pid.filter(|_| before.active) {
+        Some(pid) if written || here::runs(pid, program) == Some(false) => {
+            here::restart(&file).map_err(not_started)?;
+            print("restarted it\n")?;
+        }
+        Some(_) => print("it runs already\n")?,
+        None => {
+            free_the_state(context)?;
+            here::start(&file).map_err(not_started)?;
+            print("started it\n")?;
+        }
+    }
+    if here::lingers() == Some(false) {
+        print("  it runs while you are logged in; on a machine without a screen: loginctl enable-linger\n")?;
+    }
+    Ok(0)
+}
+
+fn uninstall(context: &Context, arguments: &UninstallArgs) -> Result<u8, Exit> {
+    let file = file(context)?;
+    let mut code = 0;
+    if file.exists() {
+        here::reach().map_err(unreachable)?;
+        let report = here::report().map_err(refused)?;
+        // Also one that waits for its next start.
+        here::stop().map_err(refused)?;
+        if report.active {
+            print("stopped it\n")?;
+        }
+        if report.enabled {
+            here::disable(&file).map_err(refused)?;
+            print("it no longer starts at login\n")?;
+        }
+        fs::remove_file(&file).map_err(|error| cannot("remove", &file, &error))?;
+        here::reread(&file).map_err(refused)?;
+        here::forget();
+        print(&format!("removed {}\n", file.display()))?;
+    } else {
+        print(&format!("no service is installed: there is no {}\n", file.display()))?;
+    }
+    let paths = context.paths()?;
+    if arguments.purge {
+        code = purge(context)?;
+    } else if paths.state.exists() {
+        print(&format!("the state stays in {} (--purge deletes it)\n", paths.state.display()))?;
+    }
+    if paths.config.exists() {
+        print(&format!("the configuration stays: {}\n", paths.config.display()))?;
+    }
+    Ok(code)
+}
+
+/// Deletes what keypulse put into the keyring, and the state.
+fn purge(context: &Context) -> Result<u8, Exit> {
+    let paths = context.paths()?;
+    let daemon = block_on(async { Ok(context.client()?.status(&[]).await) })?;
+    if !matches!(daemon, Err(ClientError::NoDaemon { .. })) {
+        return Err(Exit::because(
+            "delete the state: a keypulse outside the service uses it",
+            "stop it (see `keypulse status`), then do this again",
+        ));
+    }
+    let mut code = 0;
+    // Without a configuration nobody knows of any item.
+    if let Ok(config) = config::load(&paths.config) {
+        let own = config.accounts.iter().flat_map(|account| &account.credentials);
+        for credential in own.filter(|credential| credential.secret == default_secret(&credential.name)) {
+            print(&format!("{}: ", credential.name))?;
+            code = code.max(block_on(remove::delete(&credential.name, &credential.secret))?);
+        }
+    }
+    match fs::remove_dir_all(&paths.state) {
+        Ok(()) => print(&format!("deleted {}\n", paths.state.display()))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => print("there was no state\n")?,
+        Err(error) => return Err(cannot("delete", &paths.state, &error)),
+    }
+    Ok(code)
+}
+
+fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Exit> {
+    let file = file(context)?;
+    let exists = file.exists();
+    let report = if exists { here::report().map_err(unreachable)? } else { Report::default() };
+    let current = exists && fs::read_to_string(&file).is_ok_and(|text| is_current(context, &text));
+    let lingers = here::lingers();
+    if arguments.json {
+        let json = json!({
+            "file": file.to_string_lossy(), "installed": exists, "current": current, "enabled": report.enabled,
+            "active": report.active, "state": report.state, "pid": report.pid, "says": report.says, "lingers": lingers,
+        });
+        print(&format!("{json:#}\n"))?;
+    } else if exists {
+        let login = if report.enabled { "yes" } else { "no; `keypulse service install` changes that" };
+        let process = report.pid.map_or(String::new(), |pid| format!(", process {pid}"));
+        let mut lines = vec![file.display().to_string()];
+        if !current {
+            lines.push(
+                "  it is not the one that this program installs: `keypulse service install` renews it".to_owned(),
+            );
+        }
+        lines.extend([format!("at login  {login}"), format!("now       {}{process}", report.state)]);
+        lines.extend(report.says.iter().map(|says| format!("says      {says}")));
+        if lingers == Some(false) {
+            lines.push("lingers   no: it runs while you are logged in (loginctl enable-linger)".to_owned());
+        }
+        lines.push(format!("log       {}\n", here::LOG));
+        print(&lines.join("\n"))?;
+    } else {
+        print(&format!("not installed: there is no {}\n", file.display()))?;
+        anstream::eprintln!("hint: `keypulse service install` installs and starts it");
+    }
+    Ok(u8::from(!report.active))
+}
+
+/// Whether the file says what this program would write, with or without the sandbox.
+fn is_current(context: &Context, text: &str) -> bool {
+    installation(context).is_ok_and(|it| [true, false].iter().any(|sandbox| here::render(&it, *sandbox) == text))
+}
+
+/// Where the service file is or would be.
+fn file(context: &Context) -> Result<PathBuf, Exit> {
+    let homeless = || Exit::because("find the home directory: HOME is not set", "set HOME");
+    here::file(context.environment()).ok_or_else(homeless)
+}
+
+/// The file, which must be there.
+fn installed(context: &Context) -> Result<PathBuf, Exit> {
+    let file = file(context)?;
+    if file.exists() {
+        return Ok(file);
+    }
+    let what = format!("find the service: there is no {}", file.display());
+    Err(Exit::because(what, "`keypulse service install` installs and starts it"))
+}
+
+fn installation(context: &Context) -> Result<Installation, Exit> {
+    let program = std::env::current_exe().map_err(|error| {
+        Exit::because(format!("find the path of this program: {error}"), "start it by its whole path")
+    })?;
+    let (usual, paths, socket) = (context.usual()?, context.paths()?, context.socket()?);
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    let odd = |path: PathBuf, usual: PathBuf| Some(absolute(path)).filter(|path| *path != usual);
+    Ok(Installation {
+        program,
+        config: odd(paths.config, usual.config),
+        socket: odd(socket, usual.socket),
+        state: odd(paths.state, usual.state),
+        home: usual.home,
+    })
+}
+
+/// Writes the file unless it says that already; whether it did.
+fn write(file: &Path, text: &str) -> Result<bool, Exit> {
+    let before = match fs::read_to_string(file) {
+        Ok(before) if before == text => return Ok(false),
+        Ok(before) => Some(before),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(cannot("read", file, &error)),
+    };
+    write_atomically(file, before.as_deref(), text).map_err(Exit::failed)?;
+    Ok(true)
+}
+
+/// The sandbox lets the service write to its state directory, but not make it.
+fn make_state(context: &Context) -> Result<(), Exit> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let state = context.paths()?.state;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&state);
+    made.map_err(|error| cannot("make", &state, &error))
+}
+
+/// A daemon that somebody runs in a terminal holds the state: the service could not start.
+fn free_the_state(context: &Context) -> Result<(), Exit> {
+    let answer = block_on(async { Ok(context.client()?.status(&[]).await) })?;
+    let Some(daemon) = answer.ok().and_then(|document| document.daemon) else { return Ok(()) };
+    Err(Exit::because(
+        format!("start the service: another keypulse runs as process {}", daemon.pid),
+        "stop that one, then: keypulse service start",
+    ))
+}
+
+fn cannot(what: &str, path: &Path, error: &io::Error) -> Exit {
+    Exit::because(format!("{what} {}: {error}", path.display()), "mend that, then do this again; it is safe to repeat")
+}
+
+fn refused(error: ManagerError) -> Exit {
+    Exit::failed(error)
+}
+
+fn unreachable(error: ManagerError) -> Exit {
+    Exit::Failed {
+        error: Box::new(error),
+        hint: Some(
+            "there is no service manager of yours to ask: log in on the machine itself or with ssh (not su or sudo), or run \
+             `keypulse run` by whatever starts programs here"
+                .to_owned(),
+        ),
+    }
+}
+
+fn not_started(error: ManagerError) -> Exit {
+    let hint = format!("why is in its log: {}; `keypulse config check` checks the configuration", here::LOG);
+    Exit::Failed { error: Box::new(error), hint: Some(hint) }
+}

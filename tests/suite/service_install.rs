@@ -1,0 +1,174 @@
+//! `keypulse service`: the unit written, started, renewed and taken away, under a real `systemd --user`.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
+
+use serde_json::Value;
+
+use crate::lab::{Mail, Output, Settings, UserManager, run, until};
+
+const ADDRESS: &str = "johnappleseed@icloud.com";
+const PASSWORD: &str = "abcd-efgh-ijkl-mnop";
+
+/// A person with keypulse, a password that works, and a user manager.
+struct Person {
+    manager: UserManager,
+    program: PathBuf,
+}
+
+impl Person {
+    fn new(mail: &Mail) -> Self {
+        let manager = UserManager::start();
+        mail.dovecot.set_password(ADDRESS, PASSWORD);
+        let secret = manager.home().join("secret");
+        fs::write(&secret, PASSWORD).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let program = manager.home().join("my programs/keypulse");
+        let person = Self { manager, program };
+        person.copy_program();
+        let settings = Settings::for_mail(mail).account(ADDRESS).credential_file("thunderbird", &secret);
+        fs::create_dir_all(person.config().parent().unwrap()).unwrap();
+        fs::write(person.config(), settings.to_toml()).unwrap();
+        person
+    }
+
+    /// As an upgrade does it: another file in the same place.
+    fn copy_program(&self) {
+        fs::create_dir_all(self.program.parent().unwrap()).unwrap();
+        let new = self.program.with_extension("new");
+        fs::copy(env!("CARGO_BIN_EXE_keypulse"), &new).unwrap();
+        fs::rename(new, &self.program).unwrap();
+    }
+
+    fn config(&self) -> PathBuf {
+        self.manager.home().join(".config/keypulse/config.toml")
+    }
+
+    fn unit(&self) -> PathBuf {
+        self.manager.home().join(".config/systemd/user/keypulse.service")
+    }
+
+    fn keypulse(&self, arguments: &[&str]) -> Output {
+        run(self.client().args(arguments), "")
+    }
+
+    fn client(&self) -> Command {
+        self.manager.client(self.program.to_str().unwrap())
+    }
+
+    fn service_status(&self) -> Value {
+        serde_json::from_str(&self.keypulse(&["service", "status", "--json"]).stdout).unwrap()
+    }
+}
+
+#[test]
+fn install_writes_the_unit_starts_it_and_does_nothing_twice() {
+    let mail = Mail::start();
+    let person = Person::new(&mail);
+    let dry = person.keypulse(&["service", "install", "--dry-run"]).ok();
+    assert!(!person.unit().exists(), "a dry run writes nothing");
+    let file = person.unit().display().to_string();
+    let begin = format!("# {file}\n");
+    assert!(dry.starts_with(&begin), "{dry}");
+
+    let said = person.keypulse(&["service", "install"]).ok();
+    for step in [&*format!("wrote {file}"), "it starts at every login", "started it"] {
+        assert!(said.contains(step), "{step:?} in {said}");
+    }
+    assert_eq!(fs::read_to_string(person.unit()).unwrap().trim_end(), &dry[begin.len()..]);
+    let status = person.service_status();
+    for fact in ["installed", "current", "enabled", "active"] {
+        assert_eq!(status[fact], true, "{fact}: {status:#}");
+    }
+    let shown = person.keypulse(&["service", "status"]).ok();
+    assert!(shown.contains("now       active (running), process "), "{shown}");
+    until("the status line", || {
+        let says = person.service_status()["says"].as_str().unwrap_or_default().to_owned();
+        says.starts_with("1 password healthy, next check ").then_some(())
+    });
+    let before = status["pid"].clone();
+
+    let again = person.keypulse(&["service", "install"]).ok();
+    assert!(again.contains("is in place") && again.contains("it runs already"), "{again}");
+    assert_eq!(person.service_status()["pid"], before);
+
+    person.copy_program();
+    let upgraded = person.keypulse(&["service", "install"]).ok();
+    assert!(upgraded.contains("restarted it"), "{upgraded}");
+    assert_ne!(person.service_status()["pid"], before);
+
+    fs::write(person.unit(), "[Service]\nExecStart=/bin/true\n").unwrap();
+    assert_eq!(person.service_status()["current"], false);
+    let renewed = person.keypulse(&["service", "install"]).ok();
+    assert!(renewed.contains("wrote ") && renewed.contains("started it"), "{renewed}");
+}
+
+#[test]
+fn stop_and_start_and_uninstall_leave_no_trace_but_the_state() {
+    let mail = Mail::start();
+    let person = Person::new(&mail);
+    let none = person.keypulse(&["service", "start"]);
+    assert_eq!(none.code, 1);
+    assert!(none.stderr.contains("hint: `keypulse service install`"), "{none:?}");
+    assert_eq!(person.keypulse(&["service", "status"]).code, 1);
+
+    person.keypulse(&["service", "install"]).ok();
+    person.keypulse(&["service", "stop"]).ok();
+    assert_eq!(person.service_status()["active"], false);
+    assert_eq!(person.keypulse(&["service", "status"]).code, 1);
+    person.keypulse(&["service", "start"]).ok();
+    assert_eq!(person.service_status()["active"], true);
+
+    let said = person.keypulse(&["service", "uninstall"]).ok();
+    for step in
+        ["stopped it", "it no longer starts at login", "removed ", "the state stays in", "the configuration stays"]
+    {
+        assert!(said.contains(step), "{step:?} in {said}");
+    }
+    assert!(!person.unit().exists());
+    let wants = person.manager.home().join(".config/systemd/user/default.target.wants/keypulse.service");
+    assert!(!wants.is_symlink());
+    assert_eq!(person.manager.property("keypulse", "LoadState"), "not-found");
+    assert!(!person.manager.runtime_dir().join("keypulse").exists());
+    let state = person.manager.home().join(".local/state/keypulse");
+    assert!(state.join("keypulse.sqlite").exists());
+
+    let said = person.keypulse(&["service", "uninstall", "--purge"]).ok();
+    assert!(said.contains("no service is installed") && said.contains("deleted "), "{said}");
+    assert!(!state.exists());
+    assert!(person.config().exists());
+}
+
+#[test]
+fn what_a_person_runs_otherwise_is_said_and_left_alone() {
+    let mail = Mail::start();
+    let person = Person::new(&mail);
+    let socket = person.manager.home().join("k.sock");
+    let state = person.manager.home().join("other state");
+    let said = run(
+        person
+            .client()
+            .args(["service", "install", "--dry-run", "--socket", socket.to_str().unwrap()])
+            .env("KEYPULSE_STATE_DIR", &state),
+        "",
+    )
+    .ok();
+    let start = format!("ExecStart=\"{}\" --socket {} run", person.program.display(), socket.display());
+    assert!(said.lines().any(|line| line == start), "{start}\n{said}");
+    assert!(said.contains(&format!("ReadWritePaths=\"-{}\"", state.display())), "{said}");
+
+    // Without a manager: what to do instead. Without a configuration: what is missing.
+    let lost = run(
+        person
+            .client()
+            .args(["service", "install"])
+            .env("XDG_RUNTIME_DIR", "/nonexistent")
+            .env_remove("DBUS_SESSION_BUS_ADDRESS"),
+        "",
+    );
+    assert_eq!(lost.code, 1);
+    assert!(lost.stderr.contains("hint: there is no service manager of yours to ask"), "{lost:?}");
+    assert!(!person.unit().exists());
+    fs::remove_file(person.config()).unwrap();
+    assert_eq!(person.keypulse(&["service", "install"]).code, 78);
+    assert!(!person.unit().exists());
+}
