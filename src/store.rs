@@ -255,8 +255,12 @@ impl Store {
     /// # Errors
     /// Where it cannot be read.
     pub fn anchor(&self) -> Result<Option<Anchor>, StoreError> {
-        let query = "SELECT value FROM meta WHERE key = 'anchor'";
-        let text = self.connection.query_row(query, [], |row| row.get::<_, String>(0)).optional();
+        self.meta("anchor")
+    }
+
+    fn meta<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let query = "SELECT value FROM meta WHERE key = ?";
+        let text = self.connection.query_row(query, [key], |row| row.get::<_, String>(0)).optional();
         text.map_err(|source| self.sqlite(source))?.map(|text| self.parse(&text)).transpose()
     }
 
@@ -265,7 +269,8 @@ impl Store {
     /// # Errors
     /// Where it cannot be read.
     pub fn memory(&self) -> Result<Memory, StoreError> {
-        let mut memory = Memory { last_id: self.last_id()?, ..Memory::default() };
+        let paused_until = self.meta("paused_until")?;
+        let mut memory = Memory { last_id: self.last_id()?, paused_until, ..Memory::default() };
         for (address, text) in self.rows("SELECT address, memory FROM accounts")? {
             memory.accounts.entry(address).or_default().memory = self.parse(&text)?;
         }
@@ -383,6 +388,12 @@ fn write(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()>
         Record::Ruling(ruling) => {
             let row = params![ruling.at.as_millis(), ruling.account.key(), ruling.secret, json(ruling)?];
             transaction.prepare_cached("INSERT INTO rulings VALUES (NULL, ?, ?, ?, ?)")?.execute(row).map(drop)
+        }
+        Record::Pause { until: Some(until) } => {
+            transaction.execute("REPLACE INTO meta VALUES ('paused_until', ?)", [json(until)?]).map(drop)
+        }
+        Record::Pause { until: None } => {
+            transaction.execute("DELETE FROM meta WHERE key = 'paused_until'", []).map(drop)
         }
         Record::Incident { account, file } => {
             let resolved_at = file.incident.resolved_at.map(Timestamp::as_millis);

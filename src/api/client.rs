@@ -23,10 +23,13 @@ use tokio::{net::UnixStream, task::JoinSet, time::timeout};
 use super::{
     LONGEST_WAIT, Problem, Reservation, StatusDocument, StreamEvent,
     document::SCHEMA,
-    routes::{CheckBody, ReserveBody, SettleBody},
+    routes::{CheckBody, PauseBody, ReserveBody, SettleBody, SnoozeBody, UnsnoozeBody},
     socket::is_friend,
 };
-use crate::health::name::{Address, CredentialName};
+use crate::{
+    config::duration,
+    health::name::{Address, CredentialName},
+};
 
 /// How long an answer may take, beside the wait that was asked for: more than the daemon gives its own loop.
 const PATIENCE: Duration = Duration::from_secs(12);
@@ -88,13 +91,50 @@ impl Client {
         Ok(Checked { document: known(document)?, done: status != StatusCode::ACCEPTED })
     }
 
+    /// Nothing is said of the incident of a credential's or an account's for `length`.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`Problem::UNKNOWN_NAME`], [`Problem::NOTHING_TO_SNOOZE`].
+    pub async fn snooze(&self, target: &str, length: Duration) -> Result<StatusDocument, ClientError> {
+        let body = SnoozeBody { target: target.to_owned(), length: duration::format(length) };
+        self.change("/v1/snooze", json(&body)).await
+    }
+
+    /// It is said again.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; [`Problem::UNKNOWN_NAME`].
+    pub async fn unsnooze(&self, target: &str) -> Result<StatusDocument, ClientError> {
+        self.change("/v1/unsnooze", json(&UnsnoozeBody { target: target.to_owned() })).await
+    }
+
+    /// Nothing is done by itself for `length`, or until [`Client::resume`].
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn pause(&self, length: Option<Duration>) -> Result<StatusDocument, ClientError> {
+        self.change("/v1/pause", json(&PauseBody { length: length.map(duration::format) })).await
+    }
+
+    /// The end of a pause.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn resume(&self) -> Result<StatusDocument, ClientError> {
+        self.change("/v1/resume", Bytes::new()).await
+    }
+
+    async fn change(&self, path: &str, body: Bytes) -> Result<StatusDocument, ClientError> {
+        let (_, document) = self.ask(Method::POST, path, body, self.patience).await?;
+        known(document)
+    }
+
     /// Read the configuration again.
     ///
     /// # Errors
     /// See [`ClientError`]; a refused configuration is a [`Problem::INVALID_CONFIGURATION`].
     pub async fn reload(&self) -> Result<StatusDocument, ClientError> {
-        let (_, document) = self.ask(Method::POST, "/v1/reload", Bytes::new(), self.patience).await?;
-        known(document)
+        self.change("/v1/reload", Bytes::new()).await
     }
 
     /// Asks for one login of `account`'s ration. It stays counted until it is settled.

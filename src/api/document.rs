@@ -27,6 +27,10 @@ pub struct StatusDocument {
     pub generated_at: Time,
     /// The daemon that made it; null where there was none.
     pub daemon: Option<DaemonDocument>,
+    /// Until when nothing is done by itself; [`Time::END`] where no end was named. As in `daemon`, but also where none runs.
+    /// (Beyond the contract.)
+    #[serde(default)]
+    pub paused_until: Option<Time>,
     /// The worst of all credentials in it; at least warning while paused.
     pub overall: Overall,
     /// How many credentials have each health.
@@ -236,7 +240,15 @@ impl StatusDocument {
             online: info.online,
         });
         let accounts = accounts.iter().map(|account| AccountDocument::build(account, offset_ms)).collect();
-        Self::summed_up(time(generated_at), daemon, accounts)
+        let paused_until = daemon.as_ref().and_then(|daemon| daemon.paused_until);
+        Self::summed_up(time(generated_at), daemon, paused_until, accounts)
+    }
+
+    /// The same where no daemon runs, but the next one will begin with a pause.
+    #[must_use]
+    pub fn with_pause(self, until: Option<Timestamp>, offset_ms: i64) -> Self {
+        let paused_until = until.map(|at| Time::new(at, offset_ms));
+        Self::summed_up(self.generated_at, self.daemon, paused_until, self.accounts)
     }
 
     /// Only the credentials of these names, their accounts, and what happened to them. Without names: everything.
@@ -257,7 +269,7 @@ impl StatusDocument {
             account.incident = account.incident.take().filter(|incident| incident.credentials.iter().any(asked));
         }
         accounts.retain(|account| !account.credentials.is_empty());
-        let mut document = Self::summed_up(self.generated_at, self.daemon, accounts);
+        let mut document = Self::summed_up(self.generated_at, self.daemon, self.paused_until, accounts);
         if self.overall == Overall::Unknown {
             document.overall = Overall::Unknown; // nobody ever looked, so nothing can be told of a part of it either
         }
@@ -269,14 +281,18 @@ impl StatusDocument {
         self.accounts.iter().flat_map(|account| &account.credentials)
     }
 
-    fn summed_up(generated_at: Time, daemon: Option<DaemonDocument>, accounts: Vec<AccountDocument>) -> Self {
+    fn summed_up(
+        generated_at: Time,
+        daemon: Option<DaemonDocument>,
+        paused_until: Option<Time>,
+        accounts: Vec<AccountDocument>,
+    ) -> Self {
         let healths = || accounts.iter().flat_map(|account| &account.credentials).map(|credential| credential.health);
         let mut counts = Counts::default();
         healths().for_each(|health| counts.add(health));
         let worst = healths().map(Health::overall).max().unwrap_or(Overall::Unknown);
-        let paused = daemon.as_ref().is_some_and(|daemon| daemon.paused_until.is_some());
-        let overall = if paused { worst.max(Overall::Warning) } else { worst };
-        Self { schema: SCHEMA, generated_at, daemon, overall, counts, accounts }
+        let overall = if paused_until.is_some() { worst.max(Overall::Warning) } else { worst };
+        Self { schema: SCHEMA, generated_at, daemon, paused_until, overall, counts, accounts }
     }
 }
 

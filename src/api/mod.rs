@@ -25,7 +25,7 @@ pub use socket::{BindError, Listener, bind};
 pub use time::Time;
 pub use unknown::UnknownName;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, oneshot};
@@ -64,6 +64,34 @@ pub enum Request {
         /// At once. The channel should hold more than one step of the loop can send, or every reader seems too slow.
         reply: oneshot::Sender<broadcast::Receiver<StreamEvent>>,
     },
+    /// Say nothing of an incident for a while.
+    Snooze {
+        /// A credential's name or an account's address.
+        target: String,
+        /// How long.
+        length: Duration,
+        /// At once.
+        reply: oneshot::Sender<Result<StatusDocument, SnoozeError>>,
+    },
+    /// … and do again.
+    Unsnooze {
+        /// A credential's name or an account's address.
+        target: String,
+        /// At once.
+        reply: oneshot::Sender<Result<StatusDocument, UnknownName>>,
+    },
+    /// Do nothing by yourself.
+    Pause {
+        /// How long; until `Resume` where it is not said.
+        length: Option<Duration>,
+        /// At once.
+        reply: oneshot::Sender<StatusDocument>,
+    },
+    /// … and do again.
+    Resume {
+        /// At once.
+        reply: oneshot::Sender<StatusDocument>,
+    },
     /// Read the configuration again.
     Reload {
         /// The new status, or why the new configuration was refused and the old one stays.
@@ -91,6 +119,27 @@ pub enum Request {
         reply: oneshot::Sender<()>,
     },
 }
+
+/// Why nothing was snoozed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SnoozeError {
+    /// Neither a credential nor an account is called so.
+    Unknown(UnknownName),
+    /// Nothing stands that people are told of.
+    NothingStands(Address),
+}
+
+impl fmt::Display for SnoozeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(unknown) => unknown.fmt(f),
+            Self::NothingStands(account) => {
+                write!(f, "there is nothing to snooze: keypulse has no message about {account} at present")
+            }
+        }
+    }
+}
+impl std::error::Error for SnoozeError {}
 
 /// One login that may be made now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

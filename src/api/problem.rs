@@ -5,7 +5,7 @@ use std::fmt;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::{RationUsedUp, Time, UnknownName};
+use super::{RationUsedUp, SnoozeError, Time, UnknownName};
 
 /// One error. `type` is always `about:blank` (RFC 9457, section 4.2.1): `code` tells programs which one it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ impl Problem {
     pub const INVALID_CONFIGURATION: &str = "invalid-configuration";
     /// The account had too many failed logins.
     pub const RATION_USED_UP: &str = "ration-used-up";
+    /// No incident stands that could be snoozed.
+    pub const NOTHING_TO_SNOOZE: &str = "nothing-to-snooze";
     /// No such reservation.
     pub const UNKNOWN_RESERVATION: &str = "unknown-reservation";
     /// The daemon's loop does not answer.
@@ -82,6 +84,17 @@ impl Problem {
 impl From<UnknownName> for Problem {
     fn from(unknown: UnknownName) -> Self {
         Self::unknown_name(unknown.to_string())
+    }
+}
+
+impl From<SnoozeError> for Problem {
+    fn from(error: SnoozeError) -> Self {
+        match error {
+            SnoozeError::Unknown(unknown) => unknown.into(),
+            SnoozeError::NothingStands(_) => {
+                Self::new(StatusCode::CONFLICT, Self::NOTHING_TO_SNOOZE, error.to_string())
+            }
+        }
     }
 }
 

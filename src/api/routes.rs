@@ -22,7 +22,10 @@ use super::{
     LONGEST_WAIT, Problem, Request, StatusDocument, StreamEvent, USUAL_WAIT,
     server::{Peer, Shared},
 };
-use crate::health::name::{Address, CredentialName};
+use crate::{
+    config::duration,
+    health::name::{Address, CredentialName},
+};
 
 /// The largest request line and headers, in bytes.
 const LARGEST_HEAD: usize = 8 * 1024;
@@ -50,6 +53,32 @@ pub(super) struct CheckBody {
 
 fn usual_wait_s() -> u64 {
     USUAL_WAIT.as_secs()
+}
+
+/// `POST /v1/snooze`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SnoozeBody {
+    pub(super) target: String,
+    /// As in the configuration: `24h`.
+    #[serde(rename = "for")]
+    pub(super) length: String,
+}
+
+/// `POST /v1/unsnooze`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UnsnoozeBody {
+    pub(super) target: String,
+}
+
+/// `POST /v1/pause`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseBody {
+    /// As in the configuration: `24h`. Null or left out: until `/v1/resume`.
+    #[serde(rename = "for", default)]
+    pub(super) length: Option<String>,
 }
 
 /// `POST /v1/ration/reserve`.
@@ -95,9 +124,8 @@ async fn route(
     let (allow, taken) = match path {
         "/v1/status" | "/healthz" => ("GET, HEAD", head.method == Method::GET || head.method == Method::HEAD),
         "/v1/events" => ("GET", head.method == Method::GET),
-        "/v1/check" | "/v1/reload" | "/v1/ration/reserve" | "/v1/ration/settle" => {
-            ("POST", head.method == Method::POST)
-        }
+        "/v1/check" | "/v1/snooze" | "/v1/unsnooze" | "/v1/pause" | "/v1/resume" | "/v1/reload"
+        | "/v1/ration/reserve" | "/v1/ration/settle" => ("POST", head.method == Method::POST),
         _ => {
             let detail = "there is nothing at this path; `GET /v1/status` shows the status";
             return Err(Problem::new(StatusCode::NOT_FOUND, Problem::UNKNOWN_PATH, detail).into());
@@ -111,6 +139,10 @@ async fn route(
         "/v1/status" => status(shared, &names_in(query)?).await,
         "/v1/events" => events(shared, peer).await,
         "/v1/check" => check(shared, parse(&body)?).await,
+        "/v1/snooze" => snooze(shared, parse(&body)?).await,
+        "/v1/unsnooze" => unsnooze(shared, parse(&body)?).await,
+        "/v1/pause" => pause(shared, &parse(&body)?).await,
+        "/v1/resume" => resume(shared, &parse(&body)?).await,
         "/v1/reload" => reload(shared, &parse(&body)?).await,
         "/v1/ration/reserve" => reserve(shared, &parse(&body)?).await,
         "/v1/ration/settle" => settle(shared, &parse(&body)?).await,
@@ -143,6 +175,38 @@ async fn check(shared: &Shared, body: CheckBody) -> Result<Response<Body>, Box<P
         Ok(Ok(done)) => Ok(json(StatusCode::OK, &done.map_err(Problem::from)?)),
         Ok(Err(_)) => Err(Problem::no_answer().into()),
         Err(_) => Ok(json(StatusCode::ACCEPTED, &document_of(shared, names).await?)),
+    }
+}
+
+async fn snooze(shared: &Shared, body: SnoozeBody) -> Result<Response<Body>, Box<Problem>> {
+    let (target, length) = (body.target, length(&body.length)?);
+    let document = ask(shared, |reply| Request::Snooze { target, length, reply }).await?.map_err(Problem::from)?;
+    Ok(json(StatusCode::OK, &document))
+}
+
+async fn unsnooze(shared: &Shared, body: UnsnoozeBody) -> Result<Response<Body>, Box<Problem>> {
+    let target = body.target;
+    let document = ask(shared, |reply| Request::Unsnooze { target, reply }).await?.map_err(Problem::from)?;
+    Ok(json(StatusCode::OK, &document))
+}
+
+async fn pause(shared: &Shared, body: &PauseBody) -> Result<Response<Body>, Box<Problem>> {
+    let length = body.length.as_deref().map(length).transpose()?;
+    let document = ask(shared, |reply| Request::Pause { length, reply }).await?;
+    Ok(json(StatusCode::OK, &document))
+}
+
+async fn resume(shared: &Shared, NoBody {}: &NoBody) -> Result<Response<Body>, Box<Problem>> {
+    let document = ask(shared, |reply| Request::Resume { reply }).await?;
+    Ok(json(StatusCode::OK, &document))
+}
+
+/// A time to be quiet, which has some length.
+fn length(text: &str) -> Result<Duration, Box<Problem>> {
+    match duration::parse(text) {
+        Ok(length) if length.is_zero() => Err(Problem::bad_request("`for`: it is over at once").into()),
+        Ok(length) => Ok(length),
+        Err(error) => Err(Problem::bad_request(format!("`for`: {error}; {}", error.remedy())).into()),
     }
 }
 

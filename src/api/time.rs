@@ -16,6 +16,9 @@ impl Time {
     /// From the first year that RFC 3339 can write to the last day that every time zone can.
     const RANGE: (i64, i64) = (-62_167_219_200, 253_402_207_200);
 
+    /// The last moment that can be written: what a pause without an end is until.
+    pub const END: Self = Self(Self::RANGE.1);
+
     /// From keypulse's time line; `offset_ms` is what the wall clock is ahead of it.
     #[must_use]
     pub fn new(at: Timestamp, offset_ms: i64) -> Self {

@@ -15,6 +15,7 @@ pub mod notify_test;
 mod obtain;
 mod progress;
 mod prompt;
+pub mod quiet;
 mod ration;
 pub mod remove;
 mod run;
@@ -27,11 +28,14 @@ mod verify;
 
 pub use exit::Exit;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::health::name::{Address, CredentialName};
+use crate::{
+    config::duration,
+    health::name::{Address, CredentialName},
+};
 
 /// Watches the Apple app-specific passwords that your programs use for iCloud Mail, and tells you when one has been revoked.
 #[derive(Debug, Parser)]
@@ -74,6 +78,16 @@ enum Command {
     Add(add::AddArgs),
     /// Stop watching a password; also removes it from the keyring where keypulse put it
     Remove(remove::RemoveArgs),
+    /// Say nothing about dead passwords for a while
+    ///
+    /// Their notification goes from the desktop and comes back when the time is over, if they are still dead.
+    Snooze(quiet::SnoozeArgs),
+    /// Take a snooze back: its message stands on the desktop again
+    Unsnooze(quiet::UnsnoozeArgs),
+    /// Stop logins and reminders that keypulse makes by itself
+    Pause(quiet::PauseArgs),
+    /// End a pause: all that fell due meanwhile is done now
+    Resume,
     /// Run the daemon in the foreground
     Run,
     /// Have keypulse run in the background whenever you are logged in
@@ -156,6 +170,11 @@ pub(crate) fn name(text: &str) -> Result<CredentialName, String> {
     CredentialName::new(text).map_err(ToOwned::to_owned)
 }
 
+/// A duration on the command line, as in the configuration.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map_err(|error| format!("{error}; {}", error.remedy()))
+}
+
 /// An address on the command line.
 pub(crate) fn address(text: &str) -> Result<Address, String> {
     Address::new(text).map_err(ToOwned::to_owned)
@@ -176,6 +195,10 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Ok(arguments) => status::ok(&context, &arguments),
         Command::Add(arguments) => add::add(&context, &arguments),
         Command::Remove(arguments) => remove::remove(&context, &arguments),
+        Command::Snooze(arguments) => quiet::snooze(&context, &arguments),
+        Command::Unsnooze(arguments) => quiet::unsnooze(&context, &arguments),
+        Command::Pause(arguments) => quiet::pause(&context, &arguments),
+        Command::Resume => quiet::resume(&context),
         Command::Run => run::run(&context),
         Command::Service(command) => service::service(&context, &command),
         Command::NotifyTest(arguments) => notify_test::notify_test(&context, &arguments),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{IncidentEvent, IncidentMessage},
-    config::{self, Config, duration},
+    config::{self, Config},
     health::{
         alert,
         credential::Health,
@@ -50,7 +50,7 @@ pub struct NotifyTestArgs {
     #[arg(long, value_enum)]
     channel: Option<Channel>,
     /// How long the desktop's message stands unless you close it
-    #[arg(long, value_name = "TIME", value_parser = wait, default_value = "10s")]
+    #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "10s")]
     wait: Duration,
 }
 
@@ -61,10 +61,6 @@ enum Channel {
     Desktop,
     /// The program of notify.hook.command.
     Hook,
-}
-
-fn wait(text: &str) -> Result<Duration, String> {
-    duration::parse(text).map_err(|error| format!("{error}; {}", error.remedy()))
 }
 
 pub(super) fn notify_test(context: &Context, arguments: &NotifyTestArgs) -> Result<u8, Exit> {

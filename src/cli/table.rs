@@ -97,7 +97,7 @@ impl Row {
             (None, Some(at), _) => format!("checked {}", ago(at, now)),
         };
         // Without a daemon, or while it pauses, no check is coming.
-        let watched = document.daemon.as_ref().is_some_and(|daemon| daemon.paused_until.is_none());
+        let watched = document.daemon.is_some() && document.paused_until.is_none();
         let next = credential.next_check_at.filter(|_| watched).map(|at| format!("{DOT}next check {}", ahead(at, now)));
         Self {
             name,
@@ -290,15 +290,19 @@ impl Page<'_> {
 
     fn daemon(&self, document: &StatusDocument) -> String {
         let local = self.look.local;
+        let paused = match document.paused_until {
+            Some(Time::END) => ", paused (keypulse resume)".to_owned(),
+            Some(until) => format!(", paused until {}", local(until)),
+            None => String::new(),
+        };
         let Some(daemon) = &document.daemon else {
             let checked = document.credentials().filter_map(|it| it.last_checked_at).max();
             return match checked {
-                Some(at) => format!("daemon not running; last check {}", ago(at, self.look.now)),
-                None => "daemon not running".to_owned(),
+                Some(at) => format!("daemon not running{paused}; last check {}", ago(at, self.look.now)),
+                None => format!("daemon not running{paused}"),
             };
         };
         let since = format!("daemon running since {}", local(daemon.started_at));
-        let paused = daemon.paused_until.map(|until| format!(", paused until {}", local(until))).unwrap_or_default();
         let offline = if daemon.online { "" } else { ", offline" };
         format!("{since}{paused}{offline}")
     }

@@ -47,6 +47,7 @@ impl Daemon {
                 }
                 *events = Some(happening);
                 self.desktop = Some(desktop);
+                self.clear_snoozed();
             }
             (false, Some(desktop)) => {
                 for (incident, shown) in self.left_on_desktop() {
@@ -80,7 +81,7 @@ impl Daemon {
         standing.into_iter().filter_map(|(incident, receipt)| Some((incident, receipt.parse().ok()?))).collect()
     }
 
-    fn answer(&self, id: u64, result: Handover) {
+    pub(super) fn answer(&self, id: u64, result: Handover) {
         drop(self.heart.effects().send(Effect::Delivered { id, result }));
     }
 

@@ -153,7 +153,8 @@ impl Heart {
     #[must_use]
     pub fn document(&self, daemon: Option<DaemonInfo>) -> StatusDocument {
         let now = self.now();
-        StatusDocument::build(&self.engine.status(now), daemon, now, self.offset_ms())
+        let document = StatusDocument::build(&self.engine.status(now), daemon, now, self.offset_ms());
+        document.with_pause(self.engine.paused_until(), self.offset_ms())
     }
 
     /// What a task found out, as the engine understands it. A secret stays here until its round ends.
@@ -365,7 +366,8 @@ pub fn stored(config: &Config, paths: &Paths) -> Result<StatusDocument, StoreErr
     };
     let now = clock.now();
     let engine = Engine::new(setup(config), memory, seed(now), now);
-    let mut document = StatusDocument::build(&engine.status(now), None, now, clock.offset_ms());
+    let document = StatusDocument::build(&engine.status(now), None, now, clock.offset_ms());
+    let mut document = document.with_pause(engine.paused_until(), clock.offset_ms());
     if nothing {
         document.overall = Overall::Unknown; // nobody ever looked
     }

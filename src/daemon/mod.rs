@@ -6,6 +6,7 @@
 mod deliver;
 mod guest;
 mod heart;
+mod quiet;
 mod requests;
 
 use deliver::Showing;
@@ -37,7 +38,7 @@ use crate::{
         schedule::Timestamp,
     },
     host::{
-        desktop::{Desktop, DesktopEvent, ShownAs},
+        desktop::{Desktop, DesktopEvent, SNOOZE, ShownAs},
         keyring, service,
     },
     probe::ProberError,
@@ -344,7 +345,7 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started_at: self.started_at,
-            paused_until: None,
+            paused_until: self.heart.engine().paused_until(),
             online: self.heart.engine().online(),
         };
         self.heart.document(Some(info))
@@ -390,7 +391,7 @@ impl Daemon {
             DesktopEvent::Lost { incident } => self.step(Event::NotificationLost(incident)),
             DesktopEvent::Action { incident, key } => {
                 debug!(incident, key, "action chosen");
-                Ok(())
+                if key == SNOOZE { self.snooze_for_a_day(incident) } else { Ok(()) }
             }
         }
     }

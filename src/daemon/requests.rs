@@ -1,6 +1,6 @@
 //! What the socket asks, answered from the loop.
 
-use tracing::error;
+use tracing::{error, info};
 
 use super::{Daemon, RunError, Waiting};
 use crate::{
@@ -29,6 +29,28 @@ impl Daemon {
             }
             Request::Subscribe { reply } => {
                 let _ = reply.send(self.stream.subscribe());
+            }
+            Request::Snooze { target, length, reply } => {
+                let _ = reply.send(match self.heart.snoozable(&target) {
+                    Ok(account) => self.snooze(account, length).map(|()| Ok(self.document()))?,
+                    Err(error) => Err(error),
+                });
+            }
+            Request::Unsnooze { target, reply } => {
+                let _ = reply.send(match self.heart.account_of(&target) {
+                    Ok(account) => self.step(Event::Unsnooze { account }).map(|()| Ok(self.document()))?,
+                    Err(unknown) => Err(unknown),
+                });
+            }
+            Request::Pause { length, reply } => {
+                self.step(Event::Pause { length })?;
+                info!("paused: nothing is done by itself");
+                let _ = reply.send(self.document());
+            }
+            Request::Resume { reply } => {
+                self.step(Event::Resume)?;
+                info!("resumed");
+                let _ = reply.send(self.document());
             }
             Request::Reload { reply } => {
                 let _ = reply.send(self.reload()?);

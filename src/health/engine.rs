@@ -30,7 +30,9 @@ pub struct Engine {
     pub(super) last_id: u64,
     pub(super) requests: Vec<u64>,
     pub(super) online: bool,
-    pub(super) started_at: Timestamp,
+    /// Since when this process has looked after the secrets without a pause.
+    pub(super) watching_since: Timestamp,
+    pub(super) paused_until: Option<Timestamp>,
     pub(super) stance: Stance,
 }
 
@@ -59,7 +61,8 @@ impl Engine {
             last_id: memory.last_id,
             requests: Vec::new(),
             online: true,
-            started_at: now,
+            watching_since: now,
+            paused_until: memory.paused_until,
             stance: Stance::Running,
         };
         for (key, stored) in &mut engine.strangers {
@@ -172,7 +175,8 @@ impl Engine {
             if let Some(file) = account.incident.as_mut().filter(|file| file.incident.id == incident) {
                 file.told(&self.policy, now);
             }
-            if channel == Channel::Desktop {
+            let snoozed = account.incident.as_ref().is_some_and(|file| file.incident.snoozed_until.is_some());
+            if channel == Channel::Desktop && !snoozed {
                 self.last_id += 1;
                 account.outbox.add(self.last_id, incident, Channel::Desktop, Tidings::PutBack, now);
             }
@@ -183,6 +187,7 @@ impl Engine {
     /// What follows from `event` at `now`.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.end_of_pause(now, &mut actions);
         match event {
             Event::Start | Event::Timer => {}
             Event::SecretRead { round, result } => self.secret_read(round, result, now, &mut actions),
@@ -203,6 +208,10 @@ impl Engine {
             Event::NotificationClosed(incident) => {
                 self.accounts.iter_mut().for_each(|account| account.outbox.forget_receipt(incident));
             }
+            Event::Snooze { account, length } => self.snooze(&account, length, now),
+            Event::Unsnooze { account } => self.unsnooze(&account, now),
+            Event::Pause { length } => self.pause(length, now, &mut actions),
+            Event::Resume => self.resume(now, &mut actions),
         }
         self.upkeep(now, &mut actions);
         self.dispatch(now, &mut actions);
@@ -242,13 +251,17 @@ impl Engine {
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         let busy = self.in_flight() >= self.policy.concurrent_checks;
-        let rounds = self.accounts.iter().filter(|account| !busy && account.flight.is_none()).flat_map(|account| {
+        let paused = self.paused_until.is_some();
+        let waits = |account: &&Account| !busy && !paused && account.flight.is_none();
+        let rounds = self.accounts.iter().filter(waits).flat_map(|account| {
             let routine = account.credentials.iter().map(|credential| credential.next_at);
             routine.chain(account.in_use().filter_map(|login| self.due_at(account, login)))
         });
         let messages = self.accounts.iter().filter_map(|account| account.outbox.next_due());
         let reminders = self.accounts.iter().filter_map(|account| account.incident.as_ref()?.remind_at);
-        rounds.chain(messages).chain(reminders).min()
+        let reminders = reminders.filter(|_| !paused);
+        let resumes = self.paused_until.filter(|until| *until < Timestamp::END);
+        rounds.chain(messages).chain(reminders).chain(resumes).min()
     }
 
     /// When a secret's own round is due: two re-tests of an account keep an hour apart.
@@ -337,7 +350,7 @@ impl Engine {
             let due = account.credentials.iter().filter(|credential| credential.next_at <= now);
             due.min_by_key(|credential| credential.next_at).map(routine)
         };
-        wanted.or_else(due).or_else(interval)
+        if self.paused_until.is_some() { wanted } else { wanted.or_else(due).or_else(interval) }
     }
 
     fn check(&mut self, request: u64, names: &[CredentialName]) {

@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it: plain values.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     account::{AccountMemory, CredentialMemory, CredentialSetup},
@@ -32,6 +32,8 @@ pub struct Setup {
 pub struct Memory {
     /// The largest number given to an attempt, round, transition, incident or delivery.
     pub last_id: u64,
+    /// Until when nothing is done by itself.
+    pub paused_until: Option<Timestamp>,
     /// By address, in lower case.
     pub accounts: BTreeMap<String, StoredAccount>,
 }
@@ -96,6 +98,25 @@ pub enum Event {
     NotificationLost(u64),
     /// The person closed the notification of this incident: it is not put back.
     NotificationClosed(u64),
+    /// A person wants to hear nothing of the account's incident for a while.
+    Snooze {
+        /// Whose.
+        account: Address,
+        /// How long.
+        length: Duration,
+    },
+    /// … and does again.
+    Unsnooze {
+        /// Whose.
+        account: Address,
+    },
+    /// A person wants nothing to be done by itself.
+    Pause {
+        /// How long; until [`Event::Resume`] where it is not said.
+        length: Option<Duration>,
+    },
+    /// … and does again.
+    Resume,
 }
 
 /// Something to be done. Records come before what others can see of them.
@@ -194,6 +215,11 @@ pub enum Record {
         account: Address,
         /// All of it.
         file: IncidentFile,
+    },
+    /// A pause began, was changed or ended.
+    Pause {
+        /// Its end.
+        until: Option<Timestamp>,
     },
     /// A message was added or changed its state.
     Delivery {

@@ -119,6 +119,13 @@ impl IncidentFile {
             self.remind_at = policy.remind_every.map(|every| now + every);
         }
     }
+
+    /// A snooze is over before its time: reminders follow as they would without one.
+    pub fn wake(&mut self, policy: &Policy, now: Timestamp) {
+        self.incident.snoozed_until = None;
+        let reminded = !self.incident.cause.is_told_once() && self.incident.notified_at.is_some();
+        self.remind_at = policy.remind_every.filter(|_| reminded).map(|every| now + every);
+    }
 }
 
 /// What the cause of an incident is judged by. Counts secrets, never credentials.

@@ -15,6 +15,7 @@ pub mod incident;
 pub mod login;
 pub mod name;
 pub mod outbox;
+mod quiet;
 pub mod ration;
 pub mod round;
 pub mod ruling;

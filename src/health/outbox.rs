@@ -210,6 +210,24 @@ impl Outbox {
         }
     }
 
+    /// What waits to be said of an incident is not said before `until`.
+    pub fn hold(&mut self, incident: u64, until: Timestamp) {
+        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.incident == incident) {
+            if let Post::Due { at, .. } = &mut delivery.state {
+                *at = until.max(*at);
+            }
+        }
+    }
+
+    /// What was held back of an incident is said now.
+    pub fn release(&mut self, incident: u64, now: Timestamp) {
+        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.incident == incident) {
+            if let Post::Due { at, .. } = &mut delivery.state {
+                *at = now.min(*at);
+            }
+        }
+    }
+
     /// What the channel was last given back: the thing that now stands there.
     #[must_use]
     pub fn receipt(&self, incident: u64, channel: Channel) -> Option<&str> {
@@ -227,10 +245,17 @@ impl Outbox {
         })
     }
 
-    /// Whether the desktop message was put back before.
+    /// When a desktop message that was lost stands again: at once; ever later where it is lost again and again, as with a
+    /// service that dies of it.
     #[must_use]
-    pub fn was_put_back(&self, incident: u64) -> bool {
-        self.deliveries.iter().any(|d| d.incident == incident && d.tidings == Tidings::PutBack)
+    pub fn put_back_at(&self, incident: u64, policy: &Policy, now: Timestamp) -> Timestamp {
+        let told = self.deliveries.iter().rev().filter(|d| d.incident == incident && d.channel == Channel::Desktop);
+        let again: Vec<&Delivery> = told.take_while(|delivery| delivery.tidings == Tidings::PutBack).collect();
+        let times = u32::try_from(again.len()).unwrap_or(u32::MAX);
+        match again.first().map(|latest| latest.state) {
+            Some(Post::Done { at }) => now.max(at + wait(times.saturating_sub(1), policy)),
+            Some(Post::Due { .. } | Post::Underway { .. } | Post::Dropped) | None => now,
+        }
     }
 
     /// Whether nothing of this incident is still to go out.

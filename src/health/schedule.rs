@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// Later than anything: the end of what has none.
+    pub const END: Self = Self(i64::MAX);
+
     /// From milliseconds on keypulse's time line.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {

@@ -93,6 +93,9 @@ impl Engine {
         if account.flight.as_ref().is_some_and(|flight| flight.credential == credential.setup.name) {
             return None;
         }
+        if self.paused_until.is_some() {
+            return None;
+        }
         let own = login.and_then(|login| self.due_at(account, login));
         let routine = login.is_none_or(|login| login.suspicion().is_none() && login.verdict().is_none());
         own.into_iter().chain(routine.then_some(credential.next_at)).min()

@@ -69,15 +69,17 @@ impl Engine {
     /// Opens, follows and closes the incident. Whether it has a cause now that it had not before.
     fn incident_upkeep(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) -> bool {
         let id = self.last_id + 1;
-        let (policy, channels, running) = (self.policy.clone(), self.channels.clone(), now.since(self.started_at));
-        let online = self.online;
+        let (policy, channels, running) = (self.policy.clone(), self.channels.clone(), now.since(self.watching_since));
+        let (online, paused) = (self.online, self.paused_until.is_some());
         let Some(account) = self.accounts.get_mut(index) else { return false };
         let mut tidings = None;
         let cause = |account: &Account| account.incident.as_ref().map(|file| file.incident.cause);
         let before = cause(account);
         match account.incident.take() {
             None => {
-                let opened = account.death(id, now).or_else(|| account.ailment(id, &policy, online, running, now));
+                // Nobody looks during a pause, so that nothing is known of what cannot be checked.
+                let ailment = || account.ailment(id, &policy, online, running, now).filter(|_| !paused);
+                let opened = account.death(id, now).or_else(ailment);
                 if opened.is_some() {
                     self.last_id = id;
                     tidings = Some(Tidings::Opened);
@@ -85,13 +87,21 @@ impl Engine {
                 account.incident = opened;
             }
             Some(mut file) => {
+                let snoozed = file.incident.snoozed_until.is_some();
                 tidings = account.follow(&mut file, &policy, now);
+                if file.incident.snoozed_until.is_some_and(|until| until <= now) {
+                    file.incident.snoozed_until = None;
+                }
+                if snoozed && file.incident.snoozed_until.is_none() {
+                    account.outbox.release(file.incident.id, now);
+                }
                 if tidings == Some(Tidings::Resolved) {
                     file.incident.resolved_at = Some(now);
                     account.closed.push(file);
                 } else {
-                    if file.remind_at.is_some_and(|at| at <= now) {
-                        file.remind_at = policy.remind_every.map(|every| now + every);
+                    if file.remind_at.is_some_and(|at| at <= now) && !paused {
+                        let again = policy.remind_every.filter(|_| !file.incident.cause.is_told_once());
+                        file.remind_at = again.map(|every| now + every);
                         tidings = tidings.or(Some(Tidings::Reminder));
                     }
                     account.incident = Some(file);
@@ -108,7 +118,9 @@ impl Engine {
         // While siblings are still being asked what happened, a new incident is kept back for a moment.
         let grace = tidings == Tidings::Opened && account.memory.poll.is_some();
         let at = if grace { now + policy.confirm[0] / 4 } else { now };
-        for channel in channels {
+        // Of a snoozed one people hear only that it is over; those who listen to the stream hear all.
+        let silenced = incident.snoozed_until.is_some() && tidings != Tidings::Resolved;
+        for channel in channels.into_iter().filter(|_| !silenced) {
             self.last_id += 1;
             account.outbox.add(self.last_id, incident.id, channel, tidings, at);
         }
@@ -146,14 +158,23 @@ impl Engine {
             if !account.outbox.all().iter().any(|delivery| delivery.id == id) {
                 continue;
             }
-            let receipt = match result {
-                Handover::Done(receipt) => receipt.clone(),
-                Handover::Failed => return account.outbox.failed(id, &policy, now),
-                Handover::NotBefore(at) => return account.outbox.postpone(id, *at),
+            let incident = match result {
+                Handover::Done(receipt) => account.outbox.delivered(id, receipt.clone(), now).map(|it| it.incident),
+                Handover::Failed => {
+                    account.outbox.failed(id, &policy, now);
+                    None
+                }
+                Handover::NotBefore(at) => {
+                    account.outbox.postpone(id, *at);
+                    None
+                }
             };
-            let incident = account.outbox.delivered(id, receipt, now).map(|delivery| delivery.incident);
-            if let Some(file) = account.incident.as_mut().filter(|file| Some(file.incident.id) == incident) {
+            let Some(file) = &mut account.incident else { return };
+            if Some(file.incident.id) == incident {
                 file.told(&policy, now);
+            }
+            if let Some(until) = file.incident.snoozed_until {
+                account.outbox.hold(file.incident.id, until);
             }
             return;
         }
@@ -164,17 +185,21 @@ impl Engine {
     #[must_use]
     pub fn standing_on(&self, channel: Channel) -> Vec<(u64, String)> {
         let open = self.accounts.iter().filter_map(|account| Some((account.incident.as_ref()?.incident.id, account)));
+        let snoozed = self.snoozed_on(channel);
         open.filter(|(incident, account)| account.outbox.is_settled_on(*incident, channel))
+            .filter(|(incident, _)| snoozed.iter().all(|(snoozed, _)| snoozed != incident))
             .filter_map(|(incident, account)| Some((incident, account.outbox.receipt(incident, channel)?.to_owned())))
             .collect()
     }
 
     pub(super) fn notification_lost(&mut self, incident: u64, now: Timestamp) {
         for account in &mut self.accounts {
-            let open = account.incident.as_ref().is_some_and(|file| file.incident.id == incident);
-            if open && account.outbox.was_told(incident, Channel::Desktop) && !account.outbox.was_put_back(incident) {
+            let open = account.incident.as_ref().map(|file| &file.incident).filter(|open| open.id == incident);
+            let stands = open.is_some_and(|open| open.snoozed_until.is_none());
+            if stands && account.outbox.was_told(incident, Channel::Desktop) {
+                let at = account.outbox.put_back_at(incident, &self.policy, now);
                 self.last_id += 1;
-                account.outbox.add(self.last_id, incident, Channel::Desktop, Tidings::PutBack, now);
+                account.outbox.add(self.last_id, incident, Channel::Desktop, Tidings::PutBack, at);
             }
         }
     }
@@ -261,7 +286,9 @@ impl Account {
         if cause.is_told_once() {
             return self.follow_ailment(file, policy, now);
         }
+        let dead = file.secrets.len();
         self.enter_dead(file);
+        let died = file.secrets.len() > dead;
         let revived: Vec<_> =
             file.secrets.iter().copied().filter(|secret| self.login(*secret).is_some_and(Login::is_alive)).collect();
         file.secrets.retain(|secret| !revived.contains(secret));
@@ -293,7 +320,11 @@ impl Account {
         if !file.secrets.is_empty() {
             file.incident.cause = self.signs(file).cause();
         }
-        (grown || file.incident.cause != cause).then_some(Tidings::Changed)
+        let woken = died && file.incident.snoozed_until.is_some();
+        if woken {
+            file.wake(policy, now);
+        }
+        (grown || woken || file.incident.cause != cause).then_some(Tidings::Changed)
     }
 
     fn follow_ailment(&self, file: &mut IncidentFile, policy: &Policy, now: Timestamp) -> Option<Tidings> {

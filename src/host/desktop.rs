@@ -37,6 +37,9 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// The key of the action that opens Apple's page in the browser.
 pub const OPEN_ACCOUNT: &str = "open-account";
 
+/// The key of the action that silences the incident for a day. Carried out by the daemon.
+pub const SNOOZE: &str = "snooze";
+
 /// One incident's notification as it shall stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {

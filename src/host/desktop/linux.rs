@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    Command, DesktopEvent, OPEN_ACCOUNT, TIME_LIMIT,
+    Command, DesktopEvent, OPEN_ACCOUNT, SNOOZE, TIME_LIMIT,
     bus::{self, Bus, Closed},
     keeper::{Keeper, Order},
 };
@@ -145,7 +145,7 @@ pub(super) fn standing(message: &Message, silent: bool, capabilities: &[String])
         notification.hint(Hint::SuppressSound(true));
     }
     if capabilities.iter().any(|capability| capability == "actions") {
-        notification.action(OPEN_ACCOUNT, "Open Apple Account");
+        notification.action(OPEN_ACCOUNT, "Open Apple Account").action(SNOOZE, "Snooze 1 day");
     }
     notification
 }
