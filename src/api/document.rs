@@ -375,6 +375,7 @@ mod tests {
         let expected = concat!(
             r#"{"schema":1,"generated_at":"2026-11-22T20:00:00Z","#,
             r#""daemon":{"version":"0.1.0","pid":4242,"started_at":"2026-11-22T14:02:00Z","paused_until":null,"online":true},"#,
+            r#""paused_until":null,"#,
             r#""overall":"critical","#,
             r#""counts":{"healthy":0,"degraded":0,"suspect":0,"revoked":1,"rejected":0,"unreadable":0,"stale":0,"unknown":0},"#,
             r#""accounts":[{"address":"johnappleseed@icloud.com","failed_logins_24h":4,"failed_login_limit":12,"ration_frees_at":null,"#,
@@ -409,6 +410,7 @@ mod tests {
     #[test]
     fn a_document_without_our_additions_is_understood() {
         let mut json = serde_json::to_value(sample::document(&sample::accounts())).unwrap();
+        json.as_object_mut().unwrap().remove("paused_until");
         json["accounts"][0].as_object_mut().unwrap().remove("ration_frees_at");
         json["accounts"][0]["incident"].as_object_mut().unwrap().remove("withdrawn");
         json["accounts"][0]["credentials"][0].as_object_mut().unwrap().remove("unreadable");
@@ -465,5 +467,8 @@ mod tests {
         assert_eq!(overall(&accounts), Overall::Warning);
         assert_eq!(overall(&sample::accounts()), Overall::Critical);
         assert_eq!(overall(&[]), Overall::Unknown);
+        let stored = StatusDocument::build(&accounts, None, NOW, 0).with_pause(Some(Timestamp::END), 0);
+        assert_eq!((stored.overall, stored.paused_until), (Overall::Warning, Some(Time::END)), "also where none runs");
+        assert_eq!(stored.only(&[sample::name("mutt")]).unwrap().overall, Overall::Warning);
     }
 }

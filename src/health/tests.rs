@@ -1,5 +1,7 @@
 //! The rules of `verdicts.md` as claims about the whole engine, in virtual time, against a world whose truth is known.
 
+mod quiet;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::{Deref, DerefMut},
@@ -273,7 +275,7 @@ impl World {
 }
 
 use IncidentCause::{MainPasswordReset, NeverAccepted, ResetOrRevoked, SingleRevocation};
-use Tidings::{Changed, Opened, Resolved};
+use Tidings::{Changed, Opened, PutBack, Reminder, Resolved};
 
 #[test]
 fn a_healthy_world_is_asked_on_the_interval_and_tells_nothing() {

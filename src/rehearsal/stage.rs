@@ -283,6 +283,7 @@ impl<O: Outside> Stage<O> {
                 self.log.transitions.push(transition);
             }
             Record::Ruling(ruling) => self.log.rulings.push(ruling),
+            Record::Pause { until } => memory.paused_until = until,
             Record::Incident { account, file } => {
                 memory.last_id = memory.last_id.max(file.incident.id);
                 let all = &mut memory.accounts.entry(account.key()).or_default().incidents;

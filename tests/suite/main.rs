@@ -32,6 +32,7 @@ mod main_job;
 mod measure;
 mod notifications;
 mod notify_test;
+mod quiet;
 mod reload;
 mod service;
 mod service_install;

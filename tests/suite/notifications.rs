@@ -6,21 +6,21 @@ use crate::lab::{
     Bus, Dunst, Event, Hook, Keypulse, Mail, Monitor, Notification, Running, Settings, Urgency, account, until,
 };
 
-const ADDRESS: &str = "johnappleseed@icloud.com";
-const OLD: &str = "abcd-efgh-ijkl-mnop";
-const SECOND: &str = "bbcd-efgh-ijkl-mnop";
-const NEW: &str = "qrst-uvwx-yzab-cdef";
+pub const ADDRESS: &str = "johnappleseed@icloud.com";
+pub const OLD: &str = "abcd-efgh-ijkl-mnop";
+pub const SECOND: &str = "bbcd-efgh-ijkl-mnop";
+pub const NEW: &str = "qrst-uvwx-yzab-cdef";
 const APP: &str = "<b>Tom & Jerry</b>";
 
 /// A person with a session, one password that works, and a witness.
-struct Scene {
-    mail: Mail,
-    keypulse: Keypulse,
-    monitor: Monitor,
+pub struct Scene {
+    pub mail: Mail,
+    pub keypulse: Keypulse,
+    pub monitor: Monitor,
 }
 
 impl Scene {
-    fn on(bus: &Bus) -> Self {
+    pub fn on(bus: &Bus) -> Self {
         let monitor = bus.monitor();
         let mail = Mail::start();
         mail.dovecot.set_password(ADDRESS, OLD);
@@ -30,7 +30,7 @@ impl Scene {
         scene
     }
 
-    fn settings(&self) -> Settings {
+    pub fn settings(&self) -> Settings {
         let secret = self.keypulse.secret("tom", OLD);
         Settings::for_mail(&self.mail)
             .desktop()
@@ -40,7 +40,7 @@ impl Scene {
 
     /// The password dies.
     #[track_caller]
-    fn revoke(&self, daemon: &Running<'_>) {
+    pub fn revoke(&self, daemon: &Running<'_>) {
         daemon.until_health("tom", "healthy");
         self.mail.dovecot.set_password(ADDRESS, NEW);
         daemon.until_health("tom", "revoked");
@@ -48,7 +48,7 @@ impl Scene {
 
     /// The person enters the new one, and reads that all is well; returns what the desktop was asked to close.
     #[track_caller]
-    fn repair(&self, daemon: &Running<'_>) -> Vec<u32> {
+    pub fn repair(&self, daemon: &Running<'_>) -> Vec<u32> {
         self.keypulse.secret("tom", NEW);
         daemon.until_health("tom", "healthy");
         self.monitor.notified("works again");
@@ -57,14 +57,14 @@ impl Scene {
     }
 
     /// Every message about the dead password, replacements included.
-    fn alarms(&self) -> Vec<Notification> {
+    pub fn alarms(&self) -> Vec<Notification> {
         let mut all = self.monitor.notifications();
         all.retain(|notification| notification.summary.contains("revoked"));
         all
     }
 }
 
-fn is_silent(notification: &Notification) -> bool {
+pub fn is_silent(notification: &Notification) -> bool {
     notification.hints.get("suppress-sound").is_some_and(|hint| hint["data"] == true)
 }
 

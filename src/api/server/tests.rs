@@ -18,12 +18,13 @@ use tokio::{
 use super::*;
 use crate::{
     api::{
-        BindError, Client, ClientError, Problem, RationUsedUp, Reservation, StatusDocument, StreamEvent, Time,
-        TransitionDocument, UnknownName, UnknownReservation, bind, sample,
+        BindError, Client, ClientError, DaemonInfo, Problem, RationUsedUp, Reservation, SnoozeError, StatusDocument,
+        StreamEvent, Time, TransitionDocument, UnknownName, UnknownReservation, bind, sample,
     },
     health::{
         credential::Health,
         name::{Address, CredentialName},
+        schedule::Timestamp,
     },
 };
 
@@ -103,6 +104,31 @@ fn answer(request: Request, events: &broadcast::Sender<StreamEvent>) {
         Request::Status { names, reply } | Request::Check { names, reply, .. } => {
             let _ = reply.send(document(&names));
         }
+        Request::Snooze { target, length, reply } if target == "nas" => {
+            assert_eq!(length, Duration::from_secs(36 * 3600));
+            let _ = reply.send(Ok(sample::document(&sample::accounts())));
+        }
+        Request::Snooze { target, reply, .. } if target == "mutt" => {
+            let _ = reply.send(Err(SnoozeError::NothingStands(Address::new("jane@me.com").unwrap())));
+        }
+        Request::Snooze { target, reply, .. } => {
+            let _ = reply.send(Err(SnoozeError::Unknown(UnknownName::target(target, ["nas"]))));
+        }
+        Request::Unsnooze { target, reply } => {
+            let known = target == "nas" || target == "jane@me.com";
+            let all = sample::document(&sample::accounts());
+            let _ = reply.send(if known { Ok(all) } else { Err(UnknownName::target(target, ["nas"])) });
+        }
+        Request::Pause { length, reply } => {
+            let daemon = DaemonInfo {
+                paused_until: Some(length.map_or(Timestamp::END, |length| sample::NOW + length)),
+                ..sample::daemon()
+            };
+            let _ = reply.send(StatusDocument::build(&sample::accounts(), Some(daemon), sample::NOW, 0));
+        }
+        Request::Resume { reply } => {
+            let _ = reply.send(sample::document(&sample::accounts()));
+        }
         Request::Subscribe { reply } => {
             let _ = reply.send(events.subscribe());
         }
@@ -177,6 +203,14 @@ async fn every_route_answers() {
     check(&house.post("/v1/check", "{}").await, 200, JSON, r#""schema":1"#);
     check(&house.post("/v1/ration/reserve", r#"{"account":"jane@me.com"}"#).await, 200, JSON, r#"{"id":9,"left":3}"#);
     check(&house.post("/v1/ration/settle", r#"{"id":9,"rejected":true}"#).await, 200, JSON, "{}");
+    check(&house.post("/v1/snooze", r#"{"target":"nas","for":"1d 12h"}"#).await, 200, JSON, r#""overall":"critical""#);
+    check(&house.post("/v1/unsnooze", r#"{"target":"jane@me.com"}"#).await, 200, JSON, r#""schema":1"#);
+    let an_hour = r#""paused_until":"2026-11-22T21:00:00Z""#;
+    check(&house.post("/v1/pause", r#"{"for":"1h"}"#).await, 200, JSON, an_hour);
+    for without_an_end in ["", "{}", r#"{"for":null}"#] {
+        check(&house.post("/v1/pause", without_an_end).await, 200, JSON, r#""paused_until":"9999-12-30T22:00:00Z""#);
+    }
+    check(&house.post("/v1/resume", "").await, 200, JSON, r#""paused_until":null"#);
     let head = house.raw("HEAD /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
 }
@@ -198,6 +232,16 @@ async fn every_mistake_is_a_problem_that_says_what_was_wrong() {
     check_problem(&house.post("/v1/check", r#"{"wait_s":601}"#).await, 400, "bad-request");
     check_problem(&house.post("/v1/check", r#"{"wait_s":-1}"#).await, 400, "bad-request");
     check_problem(&house.post("/v1/check", "names=mutt").await, 400, "bad-request");
+    check_problem(&house.get("/v1/snooze").await, 405, "wrong-method");
+    check_problem(&house.post("/v1/snooze", r#"{"target":"mutt","for":"24h"}"#).await, 409, "nothing-to-snooze");
+    check_problem(&house.post("/v1/snooze", r#"{"target":"moot","for":"24h"}"#).await, 404, "unknown-name");
+    check_problem(&house.post("/v1/unsnooze", r#"{"target":"moot"}"#).await, 404, "unknown-name");
+    for wrong in [r#"{"target":"nas"}"#, r#"{"for":"24h"}"#, r#"{"target":"nas","for":24}"#] {
+        check_problem(&house.post("/v1/snooze", wrong).await, 400, "bad-request");
+    }
+    for wrong in ["24", "0s", "", "ever", "11000d"] {
+        check_problem(&house.post("/v1/pause", &format!(r#"{{"for":"{wrong}"}}"#)).await, 400, "bad-request");
+    }
     check_problem(&house.post("/v1/reload", r#"{"now":true}"#).await, 400, "bad-request");
     check_problem(&house.post("/v1/reload", "").await, 422, "invalid-configuration");
     check_problem(&house.post("/v1/ration/reserve", r#"{"account":"jane"}"#).await, 400, "bad-request");
@@ -416,6 +460,12 @@ async fn the_client_understands_every_answer() {
     let jane = Address::new("jane@me.com").unwrap();
     assert_eq!(client.reserve(&jane).await.unwrap(), Reservation { id: 9, left: 3 });
     client.settle(9, false).await.unwrap();
+    client.snooze("nas", Duration::from_secs(36 * 3600)).await.unwrap();
+    let nothing = client.snooze("mutt", Duration::from_secs(60)).await.unwrap_err();
+    assert!(nothing.is_problem(Problem::NOTHING_TO_SNOOZE), "{nothing}");
+    client.unsnooze("nas").await.unwrap();
+    assert_eq!(client.pause(None).await.unwrap().paused_until, Some(Time::END));
+    assert_eq!(client.resume().await.unwrap().paused_until, None);
     let spent = client.reserve(&Address::new("spent@me.com").unwrap()).await.unwrap_err();
     let ClientError::Problem(problem) = spent else { panic!("{spent}") };
     assert_eq!(problem.frees_at, Some(Time::new(sample::NOW, 0)));

@@ -177,7 +177,7 @@ fn the_person_closes_and_clicks() {
         desktop.show(notice("to be clicked"));
         shown(&mut events).await;
         // The listener begins after the notification stands; a click needs a person's time.
-        let clicked = again(|| dunst.control("action"), next(&mut events)).await;
+        let clicked = again(|| dunst.choose("Open Apple Account"), next(&mut events)).await;
         assert_eq!(clicked, DesktopEvent::Action { incident: 7, key: "open-account".to_owned() });
         until(async || session::opened() == "https://account.apple.com/account/manage\n").await;
     });

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::Stdio,
 };
@@ -84,7 +85,12 @@ impl<'bus> Dunst<'bus> {
     #[track_caller]
     pub fn start(bus: &'bus Bus) -> Self {
         let home = tempfile::tempdir().unwrap();
-        fs::write(home.path().join("dunstrc"), CONFIGURATION).unwrap();
+        // It offers several actions in a menu: a program that is given a line for each and prints the chosen one.
+        let menu = home.path().join("menu");
+        let program = format!("#!/bin/sh\ngrep -F -f {}/choice\n", home.path().display());
+        fs::write(&menu, program).unwrap();
+        fs::set_permissions(&menu, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(home.path().join("dunstrc"), format!("{CONFIGURATION}    dmenu = {}\n", menu.display())).unwrap();
         let mut dunst = Self { component: None, bus, display: Display::start(), home };
         dunst.restart();
         dunst
@@ -128,10 +134,15 @@ impl<'bus> Dunst<'bus> {
         history["data"][0].as_array().unwrap().clone()
     }
 
-    /// Does what a person's click on the newest notification does: its default action, or the only one.
+    /// Chooses an action by its label, as a person does from dunst's menu, until `done`: the sender begins to listen only
+    /// after the notification stands.
     #[track_caller]
-    pub fn act(&self) {
-        self.dunstctl(["action", "0"]);
+    pub fn choose<T>(&self, label: &str, mut done: impl FnMut() -> Option<T>) -> T {
+        fs::write(self.home.path().join("choice"), label).unwrap();
+        until(&format!("what follows from {label:?}"), || {
+            self.dunstctl(["context"]);
+            done()
+        })
     }
 
     /// Does what a person's click on "close" does, to all.

@@ -28,6 +28,11 @@ pub(super) fn in_session(test: &str, body: impl AsyncFnOnce()) {
     let opener = directory.path().join("xdg-open");
     fs::write(&opener, format!("#!/bin/sh\necho \"$1\" >>{}/opened\n", directory.path().display())).unwrap();
     fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
+    // dunst offers several actions in a menu: a program that is given a line for each and prints the chosen one.
+    let menu = directory.path().join("menu");
+    fs::write(&menu, format!("#!/bin/sh\ngrep -F -f {}/choice\n", directory.path().display())).unwrap();
+    fs::set_permissions(&menu, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(directory.path().join("dunstrc"), format!("[global]\ndmenu = {}\n", menu.display())).unwrap();
     let configuration = CONFIGURATION.replace("ADDRESS", &address(directory.path()));
     fs::write(directory.path().join("bus.conf"), configuration).unwrap();
     let path = format!("{}:{}", directory.path().display(), env::var("PATH").unwrap());
@@ -117,7 +122,9 @@ impl Dunst {
         command.args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0", "640x480x24"]);
         let mut screen = spawn(command.stdout(Stdio::piped()).stderr(Stdio::null()));
         let display = format!(":{}", first_line(&mut screen).await.trim());
-        let dunst = spawn(Command::new("dunst").env("DISPLAY", display).stderr(Stdio::null()).stdout(Stdio::null()));
+        let mut command = Command::new("dunst");
+        command.arg("-conf").arg(directory().join("dunstrc")).env("DISPLAY", display);
+        let dunst = spawn(command.stderr(Stdio::null()).stdout(Stdio::null()));
         let dunst = Self { dunst, screen };
         until(async || dunst.control("count displayed").await.is_some()).await;
         dunst
@@ -127,6 +134,12 @@ impl Dunst {
     pub(super) async fn control(&self, command: &str) -> Option<String> {
         let output = Command::new("dunstctl").args(command.split(' ')).stderr(Stdio::null()).output().await.unwrap();
         output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// Chooses an action by its label.
+    pub(super) async fn choose(&self, label: &str) {
+        fs::write(directory().join("choice"), label).unwrap();
+        self.control("context").await;
     }
 
     /// How many stand on the screen.
