@@ -32,7 +32,8 @@ pub(super) fn in_session(test: &str, body: impl AsyncFnOnce()) {
     let menu = directory.path().join("menu");
     fs::write(&menu, format!("#!/bin/sh\ngrep -F -f {}/choice\n", directory.path().display())).unwrap();
     fs::set_permissions(&menu, fs::Permissions::from_mode(0o755)).unwrap();
-    fs::write(directory.path().join("dunstrc"), format!("[global]\ndmenu = {}\n", menu.display())).unwrap();
+    fs::write(directory.path().join("dunstrc"), format!("[global]\nmarkup = full\ndmenu = {}\n", menu.display()))
+        .unwrap();
     let configuration = CONFIGURATION.replace("ADDRESS", &address(directory.path()));
     fs::write(directory.path().join("bus.conf"), configuration).unwrap();
     let path = format!("{}:{}", directory.path().display(), env::var("PATH").unwrap());
