@@ -599,7 +599,7 @@ fn the_example_un_commented_has_every_default_and_every_option() {
     assert!(matches!(attributes.secret, Source::Attributes(_)));
     assert!(matches!(command.secret, Source::Command(_)));
     assert!(matches!(file.secret, Source::File(_)) && file.services == Services::only(Service::Smtp));
-    assert!(matches!(&program.secret, Source::Program(entry) if entry.entry == "icloud"));
+    assert!(matches!(&program.secret, Source::Program(entry) if entry.entry == "R"));
 }
 
 #[test]

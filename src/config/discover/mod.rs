@@ -5,12 +5,23 @@
 //! it finds, connects to nothing, changes nothing, and keeps no password. The same parsers read a password that stands in
 //! such a file in plain text (`secret.program`), when it is asked for.
 
-#![allow(dead_code, reason = "the parsers that need the rest follow")]
-
+mod aerc;
 mod disk;
+mod git;
+mod goa;
+mod goimapnotify;
+mod himalaya;
 mod icloud;
+mod ini;
 mod mbsync;
+mod msmtp;
+mod mutt;
+mod offlineimap;
+mod python;
 mod shell;
+mod thunderbird;
+mod url;
+mod vdirsyncer;
 
 use std::{
     fmt,
@@ -129,7 +140,7 @@ pub fn discover(place: &Place) -> Discovery {
         let Some(Files { roots, read }) = program.files(place) else { continue };
         for root in roots.existing(&mut disk) {
             match read(&mut disk, &root) {
-                Ok(entries) => logins.extend(entries.into_iter().filter_map(|entry| entry.login(program))),
+                Ok(entries) => logins.extend(entries.into_iter().filter_map(|entry| entry.login(program, &mut disk))),
                 Err(fault) => disk.trouble(fault),
             }
         }
@@ -233,19 +244,15 @@ impl Program {
     pub(super) fn plain_text(self) -> Option<(&'static str, Find)> {
         let find: Find = match self {
             Self::Mbsync => |text, entry| find(mbsync::read, text, entry),
-            Self::Msmtp
-            | Self::Mutt
-            | Self::Neomutt
-            | Self::Aerc
-            | Self::Himalaya
-            | Self::Offlineimap
-            | Self::Goimapnotify
-            | Self::Vdirsyncer
-            | Self::Git
-            | Self::Thunderbird
-            | Self::Goa
-            | Self::SecretService
-            | Self::Keychain => return None,
+            Self::Msmtp => |text, entry| find(msmtp::read, text, entry),
+            Self::Aerc => |text, entry| find(aerc::read, text, entry),
+            Self::Offlineimap => |text, entry| find(offlineimap::read, text, entry),
+            Self::Vdirsyncer => |text, entry| find(vdirsyncer::read, text, entry),
+            Self::Mutt | Self::Neomutt => |text, entry| find(mutt::read, text, entry),
+            Self::Himalaya => |text, entry| find(himalaya::read, text, entry),
+            Self::Goimapnotify => |text, entry| find(goimapnotify::read, text, entry),
+            Self::Git => |text, entry| find(git::read, text, entry),
+            Self::Thunderbird | Self::Goa | Self::SecretService | Self::Keychain => return None,
         };
         Some((self.as_str(), find))
     }
@@ -254,19 +261,18 @@ impl Program {
     fn files(self, place: &Place) -> Option<Files> {
         let (roots, read): (Roots, Read) = match self {
             Self::Mbsync => (mbsync::roots(place), mbsync::read),
-            Self::Msmtp
-            | Self::Mutt
-            | Self::Neomutt
-            | Self::Aerc
-            | Self::Himalaya
-            | Self::Offlineimap
-            | Self::Goimapnotify
-            | Self::Vdirsyncer
-            | Self::Git
-            | Self::Thunderbird
-            | Self::Goa
-            | Self::SecretService
-            | Self::Keychain => return None,
+            Self::Msmtp => (msmtp::roots(place), msmtp::read),
+            Self::Aerc => (aerc::roots(place), aerc::read),
+            Self::Offlineimap => (offlineimap::roots(place), offlineimap::read),
+            Self::Vdirsyncer => (vdirsyncer::roots(place), vdirsyncer::read),
+            Self::Mutt => (mutt::mutt_roots(place), mutt::read),
+            Self::Neomutt => (mutt::neomutt_roots(place), mutt::read),
+            Self::Himalaya => (himalaya::roots(place), himalaya::read),
+            Self::Goimapnotify => (goimapnotify::roots(place), goimapnotify::read),
+            Self::Git => (git::roots(place), git::read),
+            Self::Thunderbird => (thunderbird::roots(place), thunderbird::read),
+            Self::Goa => (goa::roots(place), goa::read),
+            Self::SecretService | Self::Keychain => return None,
         };
         Some(Files { roots, read })
     }
@@ -329,6 +335,7 @@ struct Entry {
 }
 
 /// How an entry gets its password. No `Debug`: it may hold it.
+#[derive(Clone)]
 enum Secret {
     /// It stands there.
     Plain(Zeroizing<String>),
@@ -341,19 +348,16 @@ enum Secret {
 
 impl Entry {
     /// The login, if it is one at iCloud. The password is dropped here.
-    fn login(self, program: Program) -> Option<Login> {
+    fn login(self, program: Program, disk: &mut Disk) -> Option<Login> {
         let Self { name, file, line, service, host, username, beside, secret } = self;
-        let host = host.map(|host| host.trim().trim_end_matches('.').to_lowercase()).filter(|host| !host.is_empty());
+        let tidy = |text: String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let host = host.and_then(tidy).map(|host| host.trim_end_matches('.').to_lowercase());
+        let username = username.and_then(tidy);
         if !icloud::is_login(host.as_deref(), username.as_deref()) {
             return None;
         }
         let way = match secret {
-            Secret::Plain(_) => match program.plain_text() {
-                Some((program, find)) => {
-                    Way::Plain(Source::Program(ProgramEntry { name: program, file: file.clone(), entry: name, find }))
-                }
-                None => Way::Unknown("plain text in a file that keypulse does not read passwords from".to_owned()),
-            },
+            Secret::Plain(password) => in_plain_text(program, &file, &name, &password, disk),
             Secret::File(path) => Way::Plain(Source::File(path)),
             Secret::Command(words) => Way::Command(words),
             Secret::Keyring(source) => Way::Keyring(source),
@@ -361,6 +365,20 @@ impl Entry {
         };
         let address = icloud::address(username.as_deref(), beside.as_deref());
         Some(Login { program, file: Some(file), line: Some(line), service, host, username, address, way })
+    }
+}
+
+/// The password as a source, if the file alone tells it by its entry's name: that is how it is going to be read.
+fn in_plain_text(program: Program, file: &Path, entry: &str, password: &Zeroizing<String>, disk: &mut Disk) -> Way {
+    let readable = program.plain_text().filter(|(_, find)| {
+        disk.open(file).is_some_and(|text| find(&text, entry).is_ok_and(|found| found == *password))
+    });
+    match readable {
+        Some((name, find)) => {
+            let (file, entry) = (file.to_owned(), entry.to_owned());
+            Way::Plain(Source::Program(ProgramEntry { name, file, entry, find }))
+        }
+        None => Way::Unknown("plain text that stands there more than once, or is put together".to_owned()),
     }
 }
 
