@@ -102,14 +102,12 @@ fn take(disk: &mut Disk, text: &str, path: &Path, identities: &mut Identities) -
         let name = name.trim().to_lowercase();
         let mut whole: Text = Zeroizing::new(value.unwrap_or("true").to_owned());
         let value = loop {
-            match unquoted(&whole).map_err(wrong)? {
-                Some(value) => break value,
-                None => {
-                    whole.pop();
-                    let Some((_, next)) = lines.next() else { return Err(wrong("nothing follows the backslash")) };
-                    whole.push_str(next);
-                }
+            if let Some(value) = unquoted(&whole).map_err(wrong)? {
+                break value;
             }
+            whole.pop();
+            let Some((_, next)) = lines.next() else { return Err(wrong("nothing follows the backslash")) };
+            whole.push_str(next);
         };
         match (section.as_str(), sub.as_deref(), name.as_str()) {
             ("include", None, "path") | ("includeif", Some(_), "path") => {

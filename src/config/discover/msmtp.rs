@@ -105,7 +105,7 @@ impl Account {
             "user" => self.user = given(),
             "from" => self.from = given(),
             "auth" => {
-                self.without_password = matches!(argument, "off" | "external" | "gssapi" | "oauthbearer" | "xoauth2")
+                self.without_password = matches!(argument, "off" | "external" | "gssapi" | "oauthbearer" | "xoauth2");
             }
             // The command goes before the text, wherever they stand.
             "passwordeval" => self.secret = shell::command(argument).map(|words| (Secret::Command(words), line)),

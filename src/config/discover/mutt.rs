@@ -206,8 +206,7 @@ impl Reader {
 
     /// `set name=value`, `set name = value`, several in a line; what is no value is passed over.
     fn set(&mut self, arguments: &[Word], path: &Path, line: usize) {
-        let mut arguments = arguments.iter().peekable();
-        while let Some(word) = arguments.next() {
+        for word in arguments {
             let Some(name) = word.name.clone() else { continue };
             let value = word.value.clone();
             self.put(&name, value, path, line);
