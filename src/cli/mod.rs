@@ -17,6 +17,7 @@ mod progress;
 mod prompt;
 pub mod quiet;
 mod ration;
+pub mod rehearse;
 pub mod remove;
 mod run;
 pub mod service;
@@ -100,6 +101,8 @@ enum Command {
     Config(ConfigCommand),
     /// Show what keypulse does, on a simulated iCloud: a main password reset, the notification, the repair
     Demo(demo::DemoArgs),
+    /// Try your own policy and channels on a simulated iCloud: what would be said, when, to whom; and is it right?
+    Rehearse(rehearse::RehearseArgs),
 }
 
 /// `keypulse status`.
@@ -221,5 +224,6 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
             Ok(0)
         }
         Command::Demo(arguments) => demo::demo(&cli.global, &arguments),
+        Command::Rehearse(arguments) => rehearse::rehearse(&context, &arguments),
     }
 }

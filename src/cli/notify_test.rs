@@ -56,7 +56,7 @@ pub struct NotifyTestArgs {
 
 /// A way to the person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Channel {
+pub(super) enum Channel {
     /// A notification on the desktop.
     Desktop,
     /// The program of notify.hook.command.

@@ -88,7 +88,7 @@ impl Engine {
             }
             Some(mut file) => {
                 let snoozed = file.incident.snoozed_until.is_some();
-                tidings = account.follow(&mut file, &policy, now);
+                tidings = account.follow(&mut file, &policy, (online, running), now);
                 if file.incident.snoozed_until.is_some_and(|until| until <= now) {
                     file.incident.snoozed_until = None;
                 }
@@ -115,8 +115,15 @@ impl Engine {
             Tidings::Opened | Tidings::Changed | Tidings::Reminder | Tidings::PutBack => account.incident.as_ref(),
         };
         let Some(incident) = file.map(|file| file.incident.clone()) else { return renamed };
-        // While siblings are still being asked what happened, a new incident is kept back for a moment.
-        let grace = tidings == Tidings::Opened && account.memory.poll.is_some();
+        // While siblings are still being asked what happened, a new incident is kept back for a moment; likewise a change
+        // while all that were dead are asked again, since one was accepted: it may be over a second later.
+        let grace = match tidings {
+            Tidings::Opened => account.memory.poll.is_some(),
+            Tidings::Changed => {
+                account.in_use().any(|login| login.verdict().is_some() && login.due.is_some_and(|due| due.at <= now))
+            }
+            Tidings::Reminder | Tidings::Resolved | Tidings::PutBack => false,
+        };
         let at = if grace { now + policy.confirm[0] / 4 } else { now };
         // Of a snoozed one people hear only that it is over; those who listen to the stream hear all.
         let silenced = incident.snoozed_until.is_some() && tidings != Tidings::Resolved;
@@ -259,7 +266,10 @@ impl Account {
             }
             IncidentCause::CannotCheck => match (&credential.memory.unreadable, health) {
                 (Some(unreadable), Health::Unreadable | Health::Stale) if credential.read => long(unreadable.since),
-                (_, Health::Stale) if online && running >= policy.stale_after => Some(credential.memory.since),
+                // Tried and got nothing: after a long sleep, and while the first answer in days is half told, nobody knows.
+                (_, Health::Stale) if online && running >= policy.stale_after && self.was_asked_in_vain(credential) => {
+                    Some(credential.memory.since)
+                }
                 (
                     _,
                     Health::Stale
@@ -280,10 +290,26 @@ impl Account {
         }
     }
 
+    /// Whether the latest round of its secret is over and proved nothing.
+    fn was_asked_in_vain(&self, credential: &super::account::Credential) -> bool {
+        self.flight.is_none() && self.login_of(credential).is_some_and(|login| login.inconclusive > 0)
+    }
+
     /// Brings an open incident up to date; what is to be told of it, if anything.
-    fn follow(&self, file: &mut IncidentFile, policy: &Policy, now: Timestamp) -> Option<Tidings> {
+    fn follow(
+        &self,
+        file: &mut IncidentFile,
+        policy: &Policy,
+        (online, running): (bool, std::time::Duration),
+        now: Timestamp,
+    ) -> Option<Tidings> {
         let (cause, members) = (file.incident.cause, file.incident.credentials.clone());
         if cause.is_told_once() {
+            // Another one that ails as long belongs to it without a word: it is the same trouble, and over with all of it.
+            let ails =
+                |one: &&super::account::Credential| self.ails(one, cause, policy, online, running, now).is_some();
+            let joined = self.credentials.iter().filter(ails).map(|credential| credential.setup.name.clone());
+            file.incident.credentials.extend(joined.filter(|name| !members.contains(name)));
             return self.follow_ailment(file, policy, now);
         }
         let dead = file.secrets.len();

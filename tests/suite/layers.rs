@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("probe", &["health", "classify", "secret", "config"]),
     ("host", &["health", "classify", "secret", "config", "api"]),
     ("simulator", &["health", "secret", "config"]),
-    ("rehearsal", &["health"]),
+    ("rehearsal", &["health", "secret", "config", "api", "probe", "host", "simulator"]),
     ("daemon", &["health", "classify", "secret", "config", "store", "api", "probe", "host"]),
     (
         "cli",

@@ -33,6 +33,7 @@ mod measure;
 mod notifications;
 mod notify_test;
 mod quiet;
+mod rehearse;
 mod reload;
 mod service;
 mod service_install;
