@@ -3,6 +3,11 @@
 //! Every step of the engine is committed here before anybody outside sees it. Secrets are not here: pairs are keyed digests,
 //! and the key lies beside the database. One process at a time holds the state: [`Store::open`] takes a lock.
 
+mod sound;
+mod tally;
+
+pub use sound::Soundness;
+
 use std::{
     error, fmt, fs, io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -306,6 +311,7 @@ impl Store {
         let tidy = |connection: &mut Connection| {
             let (old, spent) = ((now - KEPT).as_millis(), (now - DAY - DAY).as_millis());
             let transaction = connection.transaction()?;
+            tally::keep_count(&transaction, old)?;
             transaction.execute("DELETE FROM attempts WHERE at < ?", [old])?;
             transaction.execute("DELETE FROM transitions WHERE at < ?", [old])?;
             transaction.execute("DELETE FROM rulings WHERE at < ?", [old])?;

@@ -71,11 +71,19 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; an unknown name is a [`Problem::UNKNOWN_NAME`].
     pub async fn status(&self, names: &[CredentialName]) -> Result<StatusDocument, ClientError> {
-        // The characters of a name need no encoding (RFC 3986, section 2.3).
-        let query: Vec<_> = names.iter().map(|name| format!("name={name}")).collect();
-        let path = format!("/v1/status{}{}", if names.is_empty() { "" } else { "?" }, query.join("&"));
+        let path = format!("/v1/status{}", query(names));
         let (_, document) = self.ask(Method::GET, &path, Bytes::new(), self.patience).await?;
         known(document)
+    }
+
+    /// The metrics, of the credentials of `names` only where there are any.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; an unknown name is a [`Problem::UNKNOWN_NAME`].
+    pub async fn metrics(&self, names: &[CredentialName]) -> Result<String, ClientError> {
+        let path = format!("/metrics{}", query(names));
+        let (_, text) = self.ask_text(Method::GET, &path, Bytes::new(), self.patience).await?;
+        String::from_utf8(text.into()).map_err(|error| ClientError::Broken(Box::new(error)))
     }
 
     /// A round now, of `names` or of all that are not latched; waits for its end up to `wait`, at most [`LONGEST_WAIT`].
@@ -178,6 +186,18 @@ impl Client {
         body: Bytes,
         patience: Duration,
     ) -> Result<(StatusCode, T), ClientError> {
+        let (status, text) = self.ask_text(method, path, body, patience).await?;
+        let answer = serde_json::from_slice(&text).map_err(|error| ClientError::Broken(Box::new(error)))?;
+        Ok((status, answer))
+    }
+
+    async fn ask_text(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<(StatusCode, Bytes), ClientError> {
         let exchange = async {
             // The connection lives until the answer is read.
             let (response, _connection) = self.send(method, path, body).await?;
@@ -187,8 +207,7 @@ impl Client {
         if !status.is_success() {
             return Err(refusal(status, &text));
         }
-        let answer = serde_json::from_slice(&text).map_err(|error| ClientError::Broken(Box::new(error)))?;
-        Ok((status, answer))
+        Ok((status, text))
     }
 
     async fn send(
@@ -306,6 +325,12 @@ fn known(document: StatusDocument) -> Result<StatusDocument, ClientError> {
     }
     let schema = document.schema;
     Err(ClientError::Broken(format!("it speaks schema {schema} of the status, this program {SCHEMA}").into()))
+}
+
+/// The characters of a name need no encoding (RFC 3986, section 2.3).
+fn query(names: &[CredentialName]) -> String {
+    let pairs: Vec<_> = names.iter().map(|name| format!("name={name}")).collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
 fn json(body: &impl Serialize) -> Bytes {

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod document;
 pub mod events;
+pub mod metrics;
 pub mod problem;
 mod routes;
 #[cfg(test)]
@@ -30,7 +31,10 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, oneshot};
 
-use crate::health::name::{Address, CredentialName};
+use crate::health::{
+    name::{Address, CredentialName},
+    tally::Tally,
+};
 
 /// The longest wait that `POST /v1/check` takes.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -112,6 +116,11 @@ pub enum Request {
         rejected: bool,
         /// At once.
         reply: oneshot::Sender<Result<(), UnknownReservation>>,
+    },
+    /// What the metrics count.
+    Tally {
+        /// At once, or why it cannot be read.
+        reply: oneshot::Sender<Result<Tally, String>>,
     },
     /// Does the loop turn?
     Ping {

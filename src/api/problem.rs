@@ -53,6 +53,8 @@ impl Problem {
     pub const UNKNOWN_RESERVATION: &str = "unknown-reservation";
     /// The daemon's loop does not answer.
     pub const NO_ANSWER: &str = "no-answer";
+    /// The state on disk cannot be read.
+    pub const UNREADABLE: &str = "state-unreadable";
     /// Too many event streams are open.
     pub const TOO_MANY_STREAMS: &str = "too-many-streams";
 
@@ -73,6 +75,10 @@ impl Problem {
 
     pub(super) fn unknown_name(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, Self::UNKNOWN_NAME, detail)
+    }
+
+    pub(super) fn unreadable(why: String) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, Self::UNREADABLE, why)
     }
 
     pub(super) fn no_answer() -> Self {

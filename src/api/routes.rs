@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    LONGEST_WAIT, Problem, Request, StatusDocument, StreamEvent, USUAL_WAIT,
+    LONGEST_WAIT, Problem, Request, StatusDocument, StreamEvent, USUAL_WAIT, metrics,
     server::{Peer, Shared},
 };
 use crate::{
@@ -122,7 +122,9 @@ async fn route(
     }
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
     let (allow, taken) = match path {
-        "/v1/status" | "/healthz" => ("GET, HEAD", head.method == Method::GET || head.method == Method::HEAD),
+        "/v1/status" | "/metrics" | "/healthz" => {
+            ("GET, HEAD", head.method == Method::GET || head.method == Method::HEAD)
+        }
         "/v1/events" => ("GET", head.method == Method::GET),
         "/v1/check" | "/v1/snooze" | "/v1/unsnooze" | "/v1/pause" | "/v1/resume" | "/v1/reload"
         | "/v1/ration/reserve" | "/v1/ration/settle" => ("POST", head.method == Method::POST),
@@ -137,6 +139,7 @@ async fn route(
     let body = if head.method == Method::POST { read(body, shared, peer).await? } else { Bytes::new() };
     match path {
         "/v1/status" => status(shared, &names_in(query)?).await,
+        "/metrics" => metrics(shared, &names_in(query)?).await,
         "/v1/events" => events(shared, peer).await,
         "/v1/check" => check(shared, parse(&body)?).await,
         "/v1/snooze" => snooze(shared, parse(&body)?).await,
@@ -156,6 +159,16 @@ async fn route(
 async fn status(shared: &Shared, names: &[String]) -> Result<Response<Body>, Box<Problem>> {
     let document = document_of(shared, known_names(names)?).await?;
     Ok(json(StatusCode::OK, &document))
+}
+
+async fn metrics(shared: &Shared, names: &[String]) -> Result<Response<Body>, Box<Problem>> {
+    let document = document_of(shared, known_names(names)?).await?;
+    let tally = ask(shared, |reply| Request::Tally { reply }).await?.map_err(Problem::unreadable)?;
+    let text = metrics::render(&document, &tally);
+    let mut response = Response::new(Full::new(Bytes::from(text)).boxed_unsync());
+    let content_type = header::HeaderValue::from_static(metrics::CONTENT_TYPE);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    Ok(response)
 }
 
 async fn document_of(shared: &Shared, names: Vec<CredentialName>) -> Result<StatusDocument, Box<Problem>> {

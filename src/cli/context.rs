@@ -95,9 +95,19 @@ pub(super) fn print_table(document: &StatusDocument) -> Result<(), Exit> {
 /// The status for people, in colour, to be printed through anstream: it takes the colours out where they are not wanted
 /// (pipes, NO_COLOR, dumb terminals).
 pub(super) fn table(document: &StatusDocument, width: usize) -> String {
+    seen(document, width, true, super::table::render)
+}
+
+/// The document as somebody here sees it.
+pub(super) fn seen(
+    document: &StatusDocument,
+    width: usize,
+    colour: bool,
+    show: impl Fn(&StatusDocument, &Look) -> String,
+) -> String {
     let (now, zone) = (document.generated_at, TimeZone::system());
     let local = |at: Time| time::local(at, now, &zone);
-    super::table::render(document, &Look { now, width, colour: true, local: &local })
+    show(document, &Look { now, width, colour, local: &local })
 }
 
 /// Prints the status document.
@@ -106,12 +116,30 @@ pub(super) fn print_json(document: &StatusDocument) -> Result<(), Exit> {
     print(&format!("{json}\n"))
 }
 
-/// The columns of the terminal, 80 where there is none.
+/// The columns of the terminal, 80 where there is none; wider ones are not filled.
 pub(super) fn width() -> usize {
+    size().0
+}
+
+/// The columns and rows of the terminal: 80 and 24 where there is none.
+pub(super) fn size() -> (usize, usize) {
     let terminal = std::io::stdout();
-    let columns = terminal.is_terminal().then(|| rustix::termios::tcgetwinsize(&terminal).ok()).flatten();
+    let size = terminal.is_terminal().then(|| rustix::termios::tcgetwinsize(&terminal).ok()).flatten();
     // Some terminals have no size; they say 0.
-    columns.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80).min(120)
+    let known = |cells: u16| Some(usize::from(cells)).filter(|cells| *cells > 0);
+    let columns = size.and_then(|size| known(size.ws_col)).unwrap_or(80);
+    (columns.min(120), size.and_then(|size| known(size.ws_row)).unwrap_or(24))
+}
+
+/// Whether standard output is a terminal that moves its cursor when told to.
+pub(super) fn moves_the_cursor() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    std::io::stdout().is_terminal() && !dumb
+}
+
+/// Whether standard output shall have colours: a terminal, and nobody said no (NO_COLOR).
+pub(super) fn is_coloured() -> bool {
+    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
 }
 
 /// Runs a command's future on the one thread that keypulse has.

@@ -64,6 +64,18 @@ impl Exit {
         Self::Misuse { message: message.into(), hint: hint.into() }
     }
 
+    /// Why, in one line, for where there is no room for more.
+    pub(super) fn summary(&self) -> String {
+        match self {
+            Self::Usage(error) => error.to_string(),
+            Self::Config(error) => error.summary(),
+            Self::UnknownName(message) | Self::Misuse { message, .. } => message.clone(),
+            Self::Misconfigured(error) | Self::Failed { error, .. } => format!("failed to {}", chain(&**error)),
+            Self::Code(_) => "failed".to_owned(),
+            Self::ClosedPipe => "nobody reads the output".to_owned(),
+        }
+    }
+
     /// A failure in words that fit after "failed to", with what to do about it.
     pub fn because(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Failed { error: what.into().into(), hint: Some(hint.into()) }

@@ -11,6 +11,7 @@ mod context;
 pub mod demo;
 pub mod exit;
 mod keep;
+pub mod line;
 pub mod notify_test;
 mod obtain;
 mod progress;
@@ -26,6 +27,7 @@ pub mod style;
 pub mod table;
 mod tell;
 mod verify;
+mod watch;
 
 pub use exit::Exit;
 
@@ -117,16 +119,31 @@ pub struct StatusArgs {
     /// The same as --format json
     #[arg(long)]
     pub json: bool,
+    /// Show it again whenever it changes: the table in place, other formats a line per change
+    #[arg(long)]
+    pub watch: bool,
+}
+
+impl StatusArgs {
+    const fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
 }
 
 /// How `status` shows things.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// For people
     #[default]
     Table,
-    /// The status document.
+    /// The status document
     Json,
+    /// One line, for bars such as polybar and i3status
+    Oneline,
+    /// An object for a custom module of Waybar
+    Waybar,
+    /// Metrics in Prometheus's text format
+    Prometheus,
 }
 
 /// `keypulse check`.

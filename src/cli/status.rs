@@ -6,13 +6,15 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     CheckArgs, Exit, Format, OkArgs, StatusArgs,
-    context::{Context, block_on, print_json, print_table},
+    context::{Context, block_on, print, print_json, print_table, seen},
     exit::{CONFIG, USAGE, chain, complain},
+    line,
     progress::Progress,
     table::exit_code,
+    watch,
 };
 use crate::{
-    api::{ClientError, StatusDocument, UnknownName},
+    api::{ClientError, Problem, StatusDocument, UnknownName, metrics},
     config::{self, Config},
     daemon::{self, Heart, Outward, Paths, RunError},
     health::{credential::Health, event::Event, name::CredentialName},
@@ -24,24 +26,94 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// How long a lone `check` waits for another process to let go of the state.
 const LOCK: Duration = Duration::from_secs(5);
 /// The exit code where nothing can be told.
-const CANNOT_TELL: u8 = 3;
+pub(super) const CANNOT_TELL: u8 = 3;
 
 pub(super) fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Exit> {
-    let document = match block_on(current(context)) {
-        Ok(document) => document.only(&arguments.names)?,
-        Err(Exit::Config(error)) if error.is_missing() => {
-            complain(&error.to_string());
-            return Ok(CANNOT_TELL);
-        }
-        Err(error) => return Err(error),
-    };
-    let json = arguments.json || arguments.format == Format::Json;
-    if json {
-        print_json(&document)?;
-    } else {
-        print_table(&document)?;
+    if arguments.watch {
+        return watch::watch(context, arguments);
     }
-    Ok(exit_code(&document))
+    let format = arguments.format();
+    if format == Format::Prometheus {
+        print(&block_on(metrics(context, &arguments.names))?)?;
+        return Ok(0);
+    }
+    let found = block_on(look(context, &arguments.names));
+    match (format, found) {
+        (Format::Table, Ok(document)) => {
+            print_table(&document)?;
+            Ok(exit_code(&document))
+        }
+        (Format::Json, Ok(document)) => {
+            print_json(&document)?;
+            Ok(exit_code(&document))
+        }
+        (Format::Table | Format::Json, Err(Exit::Config(error))) if error.is_missing() => {
+            complain(&error.to_string());
+            Ok(CANNOT_TELL)
+        }
+        (Format::Table | Format::Json | Format::Prometheus, Err(error)) => Err(error),
+        (Format::Oneline | Format::Waybar | Format::Prometheus, found) => {
+            let view = View::of(found)?;
+            if let View::Trouble(why) = &view {
+                complain(&format!("keypulse: {why}"));
+            }
+            // A bar hides a module whose program fails: it shows the trouble instead.
+            line(format, &view).map_or(Ok(()), |line| print(&format!("{line}\n")))?;
+            Ok(0)
+        }
+    }
+}
+
+/// What there is to show.
+pub(super) enum View {
+    Document(StatusDocument),
+    /// Why there is no status, in one line.
+    Trouble(String),
+}
+
+impl View {
+    /// What can be shown of it. A name that nobody has is a mistake of who asked.
+    pub(super) fn of(found: Result<StatusDocument, Exit>) -> Result<Self, Exit> {
+        match found {
+            Ok(document) => Ok(Self::Document(document)),
+            Err(unknown @ Exit::UnknownName(_)) => Err(unknown),
+            Err(other) => Ok(Self::Trouble(other.summary())),
+        }
+    }
+}
+
+/// The line of a bar, or of a program that reads line by line; `None` where that format has none for it.
+pub(super) fn line(format: Format, view: &View) -> Option<String> {
+    match (format, view) {
+        (Format::Oneline, View::Document(document)) => Some(seen(document, 80, false, line::oneline)),
+        (Format::Oneline, View::Trouble(why)) => Some(line::trouble(why)),
+        (Format::Waybar, View::Document(document)) => Some(seen(document, 80, false, line::waybar)),
+        (Format::Waybar, View::Trouble(why)) => Some(line::waybar_trouble(why)),
+        (Format::Json, View::Document(document)) => serde_json::to_string(document).ok(),
+        (Format::Table | Format::Json | Format::Prometheus, _) => None,
+    }
+}
+
+/// The status of `names`, of all where there are none.
+pub(super) async fn look(context: &Context, names: &[CredentialName]) -> Result<StatusDocument, Exit> {
+    Ok(current(context).await?.only(names)?)
+}
+
+/// The metrics: the daemon's, or from the stored state where none runs.
+async fn metrics(context: &Context, names: &[CredentialName]) -> Result<String, Exit> {
+    match context.client()?.metrics(names).await {
+        Ok(text) => Ok(text),
+        Err(ClientError::NoDaemon { .. }) => {
+            let paths = context.paths()?;
+            let document = daemon::stored(&config::load(&paths.config)?, &paths)?.only(names)?;
+            Ok(metrics::render(&document, &daemon::stored_tally(&paths)?))
+        }
+        Err(error) if error.is_problem(Problem::UNKNOWN_PATH) => Err(Exit::because(
+            "get the metrics: the running daemon is older than this command and has none",
+            "restart the daemon",
+        )),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The status document: the daemon's, or made from the stored state where none runs.

@@ -304,8 +304,27 @@ impl Page<'_> {
         };
         let since = format!("daemon running since {}", local(daemon.started_at));
         let offline = if daemon.online { "" } else { ", offline" };
-        format!("{since}{paused}{offline}")
+        let ours = env!("CARGO_PKG_VERSION");
+        let older = if is_older(&daemon.version, ours) {
+            format!(", older ({}) than this command ({ours}): restart it", printable(&daemon.version))
+        } else {
+            String::new()
+        };
+        format!("{since}{paused}{offline}{older}")
     }
+}
+
+/// Whether one version comes before another (Semantic Versioning, section 11): number by number; what follows the numbers makes it
+/// an earlier one.
+#[must_use]
+pub fn is_older(version: &str, than: &str) -> bool {
+    let parts = |version: &str| {
+        let (numbers, pre) = version.split_once('-').map_or((version, None), |(numbers, pre)| (numbers, Some(pre)));
+        let numbers: Vec<u64> = numbers.split('.').map(|number| number.parse().unwrap_or(0)).collect();
+        // A version without a suffix comes after all with one.
+        (numbers, pre.is_none(), pre.map(ToOwned::to_owned))
+    };
+    parts(version) < parts(than)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::{
         name::{Address, CredentialName},
         outbox::{Channel, Tidings},
         schedule::Timestamp,
+        tally::Tally,
         view::AccountStatus,
     },
     host::clock::{Alarm, Clock},
@@ -91,6 +92,8 @@ pub struct Heart {
     prober: Arc<Prober>,
     /// The secrets of the rounds under way. Each is dropped, and wiped, when its round ends.
     secrets: BTreeMap<u64, Arc<AppPassword>>,
+    /// What the metrics count, once somebody asked for it.
+    tally: Option<Tally>,
     effects: mpsc::UnboundedSender<Effect>,
     tasks: JoinSet<()>,
 }
@@ -111,7 +114,9 @@ impl Heart {
         let (effects, receiver) = mpsc::unbounded_channel();
         let alarm = Alarm::new();
         let (reader, secrets, tasks) = (Arc::new(Reader::new()), BTreeMap::new(), JoinSet::new());
-        Ok((Self { config, engine, store, clock, alarm, key, reader, prober, secrets, effects, tasks }, receiver))
+        let heart =
+            Self { config, engine, store, clock, alarm, key, reader, prober, secrets, tally: None, effects, tasks };
+        Ok((heart, receiver))
     }
 
     /// Now, on keypulse's time line.
@@ -255,7 +260,25 @@ impl Heart {
         if records.peek().is_none() {
             return Ok(());
         }
-        self.store.commit(records, &self.clock.anchor())
+        self.store.commit(records, &self.clock.anchor())?;
+        let Some(tally) = &mut self.tally else { return Ok(()) };
+        for action in actions {
+            if let Action::Record(Record::Attempt(row)) = action {
+                tally.add(row.service, row.outcome.finding, row.outcome.took, 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the metrics count. Read from the disk the first time: a daemon that nobody asks keeps no count.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn tally(&mut self) -> Result<Tally, StoreError> {
+        if let Some(tally) = &self.tally {
+            return Ok(tally.clone());
+        }
+        Ok(self.tally.insert(self.store.tally()?).clone())
     }
 
     fn read_secret(&mut self, round: u64, name: CredentialName, by_person: bool) {
@@ -372,6 +395,18 @@ pub fn stored(config: &Config, paths: &Paths) -> Result<StatusDocument, StoreErr
         document.overall = Overall::Unknown; // nobody ever looked
     }
     Ok(document)
+}
+
+/// What the metrics count, from the stored state.
+///
+/// # Errors
+/// Where there is a state and it cannot be used.
+pub fn stored_tally(paths: &Paths) -> Result<Tally, StoreError> {
+    match Store::look(&paths.state) {
+        Ok(store) => store.tally(),
+        Err(StoreError::Absent) => Ok(Tally::default()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The configuration as far as the engine is concerned.

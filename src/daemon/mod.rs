@@ -11,7 +11,7 @@ mod requests;
 
 use deliver::Showing;
 pub use guest::{Dead, known_dead, target};
-pub use heart::{Effect, Heart, Outward, Paths, stored};
+pub use heart::{Effect, Heart, Outward, Paths, stored, stored_tally};
 
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 

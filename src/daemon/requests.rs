@@ -69,6 +69,9 @@ impl Daemon {
                 let known = self.heart.settle(id, rejected)?;
                 let _ = reply.send(if known { Ok(()) } else { Err(UnknownReservation) });
             }
+            Request::Tally { reply } => {
+                let _ = reply.send(self.heart.tally().map_err(|error| error.to_string()));
+            }
             Request::Ping { reply } => {
                 let _ = reply.send(());
             }

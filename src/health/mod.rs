@@ -21,6 +21,7 @@ pub mod round;
 pub mod ruling;
 pub mod schedule;
 mod status;
+pub mod tally;
 mod upkeep;
 pub mod verdict;
 pub mod view;

@@ -191,6 +191,14 @@ impl Desktop {
         platform::service().await
     }
 
+    /// What it says it can do (Desktop Notifications Specification, "GetCapabilities").
+    ///
+    /// # Errors
+    /// As [`Desktop::service`].
+    pub async fn capabilities() -> Result<Vec<String>, String> {
+        platform::capabilities().await
+    }
+
     /// Closes all that stands, passing notes too, within half a second: a rehearsal leaves nothing on the screen. Other
     /// runs leave their notifications for the next one to find.
     pub async fn end(self) {

@@ -8,3 +8,4 @@ pub mod keyring;
 pub mod manager;
 pub mod markup;
 pub mod service;
+pub mod unit;

@@ -16,7 +16,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{Attempt, guard::Guard, tls::Secure};
+use super::{Terms, guard::Guard, tls::Secure};
 use crate::classify::reply::SmtpReply;
 
 /// Lines of one reply. lettre parses a reply anew with each of its lines, on our only thread.
@@ -51,8 +51,8 @@ impl RawReply {
         Ok(if last { partial.take() } else { None })
     }
 
-    pub(super) fn read(&self, attempt: &Attempt<'_>) -> SmtpReply {
-        SmtpReply::new(self.code, self.lines.iter().map(String::as_str), attempt.redactor)
+    pub(super) fn read(&self, terms: &Terms<'_>) -> SmtpReply {
+        SmtpReply::new(self.code, self.lines.iter().map(String::as_str), terms.redactor)
     }
 
     /// The parameters of an extension in a reply to EHLO, preceded by its keyword. Case does not matter (RFC 5321, section

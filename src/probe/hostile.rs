@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Attempt, Deadline, FAREWELL, Secure, Target, concluded, imap, isolated, login, redactor, smtp};
+use super::{Attempt, Deadline, FAREWELL, Secure, Target, Terms, concluded, imap, isolated, login, redactor, smtp};
 use crate::{
     config::{Server, TlsMode},
     health::evidence::{Finding, Outcome, Service},
@@ -144,13 +144,14 @@ async fn attempt(service: Service, wire: DuplexStream, beginning: Beginning, pat
     let Ok(password) = AppPassword::parse(SECRET) else { unreachable!("the shape is right") };
     let redactor = redactor(&target, &password);
     let deadline = Deadline { at: Instant::now() + patience, limit: patience };
-    let attempt = Attempt { username: &target.username, password: &password, redactor: &redactor, deadline };
+    let terms = Terms { redactor: &redactor, deadline };
+    let attempt = Attempt { username: &target.username, password: &password, terms };
     let begun = Instant::now();
     let talked = async {
         let wire = match (beginning, service) {
             (Beginning::Implicit | Beginning::Upgraded, _) => wire,
-            (Beginning::InTheClear, Service::Imap) => imap::upgrade(wire, &attempt).await?,
-            (Beginning::InTheClear, Service::Smtp) => smtp::upgrade(wire, &attempt).await?,
+            (Beginning::InTheClear, Service::Imap) => imap::upgrade(wire, &attempt.terms).await?,
+            (Beginning::InTheClear, Service::Smtp) => smtp::upgrade(wire, &attempt.terms).await?,
         };
         login(service, Secure::Imagined(wire), beginning != Beginning::Implicit, &attempt).await
     };

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use zeroize::Zeroizing;
 
 use super::{
-    Attempt, Session,
+    Attempt, Session, Terms,
     guard::{Guard, Lines},
     tls::{self, Secure},
 };
@@ -32,17 +32,16 @@ const NOT_IMAP: Heard = Heard::Violation("the server's words are not IMAP");
 
 /// The part in plain text, up to the moment when TLS is due (RFC 3501, section 6.2.1). Holds no credential; whatever it
 /// learned is forgotten.
-pub(super) async fn upgrade<S>(stream: S, attempt: &Attempt<'_>) -> Result<S, Heard>
+pub(super) async fn upgrade<S>(stream: S, terms: &Terms<'_>) -> Result<S, Heard>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut lines = Lines::new(Guard::imap(stream));
-    let greeting = next_line(&mut lines, Stage::Greeting, attempt).await?;
+    let greeting = next_line(&mut lines, Stage::Greeting, terms).await?;
     if tls::is_http(greeting.as_bytes()) {
         return Err(Heard::PlainText { http: true });
     }
-    let reply =
-        greeting.strip_prefix("* ").and_then(|rest| ImapReply::parse(rest, attempt.redactor)).ok_or(NOT_IMAP)?;
+    let reply = greeting.strip_prefix("* ").and_then(|rest| ImapReply::parse(rest, terms.redactor)).ok_or(NOT_IMAP)?;
     if reply.status != Status::Ok {
         return Err(Heard::Imap { stage: Stage::Greeting, reply, before: None });
     }
@@ -52,11 +51,11 @@ where
     let stage = Stage::StartTls;
     let command = format!("{STARTTLS_TAG} STARTTLS");
     let sent = async { lines.send(&command).await.map_err(|error| tls::heard_in_clear(&error, stage)) };
-    attempt.deadline.bound(stage, sent).await?;
+    terms.deadline.bound(stage, sent).await?;
     loop {
-        let line = next_line(&mut lines, stage, attempt).await?;
+        let line = next_line(&mut lines, stage, terms).await?;
         let (tag, rest) = line.split_once(' ').ok_or(NOT_IMAP)?;
-        let reply = ImapReply::parse(rest, attempt.redactor);
+        let reply = ImapReply::parse(rest, terms.redactor);
         match (tag, reply) {
             (STARTTLS_TAG, Some(reply)) if reply.status == Status::Ok => break,
             (STARTTLS_TAG, Some(reply)) => return Err(Heard::Imap { stage, reply, before: None }),
@@ -104,10 +103,10 @@ pub(super) async fn farewell(mut client: Client) {
 async fn next_line<S: AsyncRead + AsyncWrite + Unpin>(
     lines: &mut Lines<S>,
     stage: Stage,
-    attempt: &Attempt<'_>,
+    terms: &Terms<'_>,
 ) -> Result<String, Heard> {
     let next = async { lines.next().await.map_err(|error| tls::heard_in_clear(&error, stage)) };
-    attempt.deadline.bound(stage, next).await
+    terms.deadline.bound(stage, next).await
 }
 
 /// How to log in.
@@ -269,7 +268,7 @@ impl Dialogue<'_> {
             stream.write_all(bytes).await.map_err(|error| tls::heard(&error, stage))?;
             stream.flush().await.map_err(|error| tls::heard(&error, stage))
         };
-        self.attempt.deadline.bound(stage, sending).await
+        self.attempt.terms.deadline.bound(stage, sending).await
     }
 
     async fn next(&mut self, stage: Stage) -> Result<Said, Heard> {
@@ -279,12 +278,12 @@ impl Dialogue<'_> {
                 Err(error) => Err(tls::heard(&error, stage)),
             }
         };
-        let response = self.attempt.deadline.bound(stage, reading).await?;
+        let response = self.attempt.terms.deadline.bound(stage, reading).await?;
         let raw: &[u8] = response.borrow_owner();
         let end = raw.windows(2).position(|pair| pair == b"\r\n").unwrap_or(raw.len());
         let line = String::from_utf8_lossy(raw.get(..end).unwrap_or_default()).into_owned();
         let after_tag = line.split_once(' ').map_or("", |(_, rest)| rest);
-        let parse = |rest| ImapReply::parse(rest, self.attempt.redactor);
+        let parse = |rest| ImapReply::parse(rest, self.attempt.terms.redactor);
         #[expect(clippy::wildcard_enum_match_arm, reason = "every other response is untagged data, and of no interest")]
         Ok(match response.parsed() {
             Response::Continue(_) => Said::Continue(line.trim_start_matches('+').trim().to_owned()),

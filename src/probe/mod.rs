@@ -3,6 +3,7 @@
 //! Asks, and hands what it heard to `classify.rs`; decides nothing about passwords. Never sends a credential outside a
 //! verified TLS session, never a second AUTH on a connection, never another mechanism, user name or dash form.
 
+mod certificate;
 mod connect;
 mod ear;
 mod guard;
@@ -10,6 +11,7 @@ mod guard;
 #[doc(hidden)]
 pub mod hostile;
 mod imap;
+mod look;
 mod smtp;
 mod tls;
 
@@ -30,8 +32,12 @@ use tokio::{task::JoinHandle, time::timeout_at};
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
-pub use self::tls::ProberError;
 use self::tls::Secure;
+pub use self::{
+    certificate::Certificate,
+    look::{Look, look},
+    tls::ProberError,
+};
 use crate::{
     classify::{Heard, Stage, redact::Redactor},
     config::{Server, TlsMode},
@@ -81,7 +87,8 @@ impl Prober {
     async fn ask(&self, target: &Target, password: &AppPassword) -> Outcome {
         let redactor = redactor(target, password);
         let deadline = Deadline { at: tokio::time::Instant::now() + target.timeout, limit: target.timeout };
-        let attempt = Attempt { username: &target.username, password, redactor: &redactor, deadline };
+        let terms = Terms { redactor: &redactor, deadline };
+        let attempt = Attempt { username: &target.username, password, terms };
         if target.username.is_empty() || target.username.chars().any(char::is_control) {
             let words = "the user name is empty or holds a control character; no login was sent";
             return Heard::LoginNotOffered(words).into_outcome(None);
@@ -104,15 +111,15 @@ impl Prober {
         attempt: &Attempt<'_>,
     ) -> Result<(Heard, Session), Heard> {
         let name = tls::server_name(&target.server.host)?;
-        let mut tcp = attempt.deadline.bound(Stage::Connecting, connect::connect(addresses)).await?;
+        let mut tcp = attempt.terms.deadline.bound(Stage::Connecting, connect::connect(addresses)).await?;
         let upgraded = target.server.tls == TlsMode::StartTls;
         if upgraded {
             tcp = match target.service {
-                Service::Imap => imap::upgrade(tcp, attempt).await?,
-                Service::Smtp => smtp::upgrade(tcp, attempt).await?,
+                Service::Imap => imap::upgrade(tcp, &attempt.terms).await?,
+                Service::Smtp => smtp::upgrade(tcp, &attempt.terms).await?,
             };
         }
-        let secure = attempt.deadline.bound(Stage::Tls, tls::handshake(&self.tls, name, tcp, upgraded)).await?;
+        let secure = attempt.terms.deadline.bound(Stage::Tls, tls::handshake(&self.tls, name, tcp, upgraded)).await?;
         login(target.service, secure, upgraded, attempt).await
     }
 }
@@ -166,6 +173,12 @@ async fn concluded(talked: Result<(Heard, Session), Heard>, took: Duration) -> O
 struct Attempt<'a> {
     username: &'a str,
     password: &'a AppPassword,
+    terms: Terms<'a>,
+}
+
+/// What all talk with a server is under: what of its words nobody may see, and the time there is.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
     redactor: &'a Redactor,
     deadline: Deadline,
 }

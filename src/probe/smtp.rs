@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use zeroize::Zeroizing;
 
 use super::{
-    Attempt, Session,
+    Attempt, Session, Terms,
     ear::{Ear, RawReply, Replies, Unheard},
     guard::{Guard, Lines},
     tls::{self, Secure},
@@ -30,20 +30,20 @@ const EHLO: &str = "EHLO [127.0.0.1]";
 const NOT_SMTP: Heard = Heard::Violation("the server's words are not SMTP");
 
 /// The part in plain text, up to the moment when TLS is due (RFC 3207). Holds no credential; whatever it learned is forgotten.
-pub(super) async fn upgrade<S>(stream: S, attempt: &Attempt<'_>) -> Result<S, Heard>
+pub(super) async fn upgrade<S>(stream: S, terms: &Terms<'_>) -> Result<S, Heard>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut lines = Lines::new(Guard::smtp(stream));
-    expect(220, next_reply(&mut lines, Stage::Greeting, true, attempt).await?, Stage::Greeting, attempt)?;
-    send(&mut lines, EHLO, Stage::Capability, attempt).await?;
-    let offered = next_reply(&mut lines, Stage::Capability, true, attempt).await?;
-    let offered = expect(250, offered, Stage::Capability, attempt)?;
+    expect(220, next_reply(&mut lines, Stage::Greeting, true, terms).await?, Stage::Greeting, terms)?;
+    send(&mut lines, EHLO, Stage::Capability, terms).await?;
+    let offered = next_reply(&mut lines, Stage::Capability, true, terms).await?;
+    let offered = expect(250, offered, Stage::Capability, terms)?;
     if offered.parameters("STARTTLS").next().is_none() {
         return Err(Heard::StartTlsMissing);
     }
-    send(&mut lines, "STARTTLS", Stage::StartTls, attempt).await?;
-    expect(220, next_reply(&mut lines, Stage::StartTls, true, attempt).await?, Stage::StartTls, attempt)?;
+    send(&mut lines, "STARTTLS", Stage::StartTls, terms).await?;
+    expect(220, next_reply(&mut lines, Stage::StartTls, true, terms).await?, Stage::StartTls, terms)?;
     if lines.has_more() {
         return Err(Heard::Violation("the server sent plain text after it agreed to STARTTLS; it was thrown away"));
     }
@@ -55,8 +55,8 @@ pub(super) async fn login(secure: Secure, upgraded: bool, attempt: &Attempt<'_>)
     let mut guard = Guard::smtp(secure);
     if !upgraded {
         let mut lines = Lines::new(guard);
-        let greeting = next_reply(&mut lines, Stage::Greeting, false, attempt).await?;
-        expect(220, greeting, Stage::Greeting, attempt)?;
+        let greeting = next_reply(&mut lines, Stage::Greeting, false, &attempt.terms).await?;
+        expect(220, greeting, Stage::Greeting, &attempt.terms)?;
         if lines.has_more() {
             return Err(Heard::Violation("the server spoke out of turn"));
         }
@@ -70,7 +70,7 @@ pub(super) async fn login(secure: Secure, upgraded: bool, attempt: &Attempt<'_>)
     }
     let mut client = client;
     let reply = authenticate(&mut client, &mut replies, attempt).await?;
-    let heard = Heard::Smtp { stage: Stage::Login, reply: reply.read(attempt) };
+    let heard = Heard::Smtp { stage: Stage::Login, reply: reply.read(&attempt.terms) };
     Ok((heard, Session::Smtp(Box::new(client))))
 }
 
@@ -86,14 +86,14 @@ async fn greet(ear: Ear, replies: &mut Replies, attempt: &Attempt<'_>) -> Result
     let greeting = async {
         let mut connecting = pin!(AsyncSmtpConnection::connect_with_transport(Box::new(ear), &name));
         let (offered, connected) = hear(connecting.as_mut(), replies, stage).await?;
-        let offered = expect(250, offered, stage, attempt)?;
+        let offered = expect(250, offered, stage, &attempt.terms)?;
         let connected = match connected {
             Some(connected) => connected,
             None => connecting.await,
         };
         Ok((offered, connected.map_err(|_| NOT_SMTP)?))
     };
-    attempt.deadline.bound(stage, greeting).await
+    attempt.terms.deadline.bound(stage, greeting).await
 }
 
 /// The one AUTH of this connection, and its last reply.
@@ -125,7 +125,7 @@ async fn authenticate(client: &mut Client, replies: &mut Replies, attempt: &Atte
 
 async fn say(client: &mut Client, line: &str, replies: &mut Replies, attempt: &Attempt<'_>) -> Result<RawReply, Heard> {
     let saying = async { Ok(hear(pin!(client.command(line)), replies, Stage::Login).await?.0) };
-    attempt.deadline.bound(Stage::Login, saying).await
+    attempt.terms.deadline.bound(Stage::Login, saying).await
 }
 
 /// Lets lettre work until a reply was heard; its own result, if it is there by then.
@@ -147,19 +147,19 @@ async fn hear<F: Future>(
     }
 }
 
-async fn send<S>(lines: &mut Lines<S>, line: &str, stage: Stage, attempt: &Attempt<'_>) -> Result<(), Heard>
+async fn send<S>(lines: &mut Lines<S>, line: &str, stage: Stage, terms: &Terms<'_>) -> Result<(), Heard>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let sending = async { lines.send(line).await.map_err(|error| tls::heard_in_clear(&error, stage)) };
-    attempt.deadline.bound(stage, sending).await
+    terms.deadline.bound(stage, sending).await
 }
 
 async fn next_reply<S: AsyncRead + AsyncWrite + Unpin>(
     lines: &mut Lines<S>,
     stage: Stage,
     in_clear: bool,
-    attempt: &Attempt<'_>,
+    terms: &Terms<'_>,
 ) -> Result<RawReply, Heard> {
     let heard = if in_clear { tls::heard_in_clear } else { tls::heard };
     let reading = async {
@@ -174,9 +174,9 @@ async fn next_reply<S: AsyncRead + AsyncWrite + Unpin>(
             }
         }
     };
-    attempt.deadline.bound(stage, reading).await
+    terms.deadline.bound(stage, reading).await
 }
 
-fn expect(code: u16, reply: RawReply, stage: Stage, attempt: &Attempt<'_>) -> Result<RawReply, Heard> {
-    if reply.code == code { Ok(reply) } else { Err(Heard::Smtp { stage, reply: reply.read(attempt) }) }
+fn expect(code: u16, reply: RawReply, stage: Stage, terms: &Terms<'_>) -> Result<RawReply, Heard> {
+    if reply.code == code { Ok(reply) } else { Err(Heard::Smtp { stage, reply: reply.read(terms) }) }
 }

@@ -22,7 +22,11 @@ use tokio::{
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
-    rustls::{self, CertificateError, ClientConfig, client::Resumption, crypto::ring},
+    rustls::{
+        self, CertificateError, ClientConfig,
+        client::{Resumption, danger::ServerCertVerifier},
+        crypto::ring,
+    },
 };
 
 use crate::classify::{Heard, Stage};
@@ -80,6 +84,14 @@ impl Error for ProberError {
 
 /// TLS 1.2 or later with the system's trust, and the extra roots beside it.
 pub(super) fn connector(extra_ca: Option<&Path>) -> Result<TlsConnector, ProberError> {
+    connector_with(extra_ca, |platform| platform)
+}
+
+/// The same with something around the platform's verifier.
+pub(super) fn connector_with(
+    extra_ca: Option<&Path>,
+    around: impl FnOnce(Arc<dyn ServerCertVerifier>) -> Arc<dyn ServerCertVerifier>,
+) -> Result<TlsConnector, ProberError> {
     let provider = Arc::new(ring::default_provider());
     let extra = extra_ca.map(read_certificates).transpose()?.unwrap_or_default();
     let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(ProberError::Roots)?;
@@ -87,7 +99,7 @@ pub(super) fn connector(extra_ca: Option<&Path>) -> Result<TlsConnector, ProberE
         .with_safe_default_protocol_versions()
         .map_err(ProberError::Roots)?
         .dangerous() // rustls's word for any verifier of one's own; this one is the platform's.
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(around(Arc::new(verifier)))
         .with_no_client_auth();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     Ok(Arc::new(config).into())

@@ -60,6 +60,17 @@ pub struct Unavailable {
     pub detail: String,
 }
 
+/// How the system's keyring is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyringState {
+    /// It gives out passwords.
+    Open,
+    /// A part of it, or all, is locked.
+    Locked,
+    /// That shows when it is asked for a password.
+    Unknown,
+}
+
 /// Reads passwords. Cheap to make: the keyring's thread starts with the first read that needs it.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -161,6 +172,14 @@ impl Reader {
     /// [`Unavailable`] when the keyring cannot be asked.
     pub async fn delete_from_keyring(&self, service: &str, username: &str) -> Result<bool, Unavailable> {
         self.keyring.delete(keyring::Item::named(service, username), &self.limits).await
+    }
+
+    /// Whether the system's keyring can be used, without asking anybody.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: there is none, or it does not answer.
+    pub async fn keyring_state(&self) -> Result<KeyringState, Unavailable> {
+        keyring::state(&self.limits).await
     }
 
     /// Lets commands that timed out be tried again in the background: call it when the keyring or the desktop session was

@@ -25,6 +25,7 @@ mod demo;
 mod entry;
 mod events;
 mod faults;
+mod formats;
 mod lab_smoke;
 mod layers;
 mod logs;

@@ -147,6 +147,9 @@ fn answer(request: Request, events: &broadcast::Sender<StreamEvent>) {
         Request::Settle { reply, .. } => {
             let _ = reply.send(Err(UnknownReservation));
         }
+        Request::Tally { reply } => {
+            let _ = reply.send(Ok(crate::health::tally::Tally::default()));
+        }
         Request::Ping { reply } => {
             let _ = reply.send(());
         }
@@ -548,4 +551,20 @@ async fn a_second_listener_is_refused() {
     assert!(matches!(refused, BindError::InUse { .. }), "{refused:?}");
     assert!(refused.to_string().contains("another keypulse listens on"), "{refused}");
     assert!(house.client().status(&[]).await.is_ok(), "the first goes on");
+}
+
+#[tokio::test]
+async fn metrics_are_text_for_prometheus() {
+    let house = House::new().await;
+    let answer = house.get("/metrics").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("content-type: text/plain; version=0.0.4; charset=utf-8\r\n"), "{answer}");
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let expected =
+        crate::api::metrics::render(&sample::document(&sample::accounts()), &crate::health::tally::Tally::default());
+    assert_eq!(body, expected);
+    assert_eq!(house.client().metrics(&[]).await.unwrap(), expected);
+    let one = house.client().metrics(&[sample::name("mutt")]).await.unwrap();
+    assert!(one.contains("credential=\"mutt\"") && !one.contains("credential=\"nas\""), "{one}");
+    assert!(house.client().metrics(&[sample::name("moot")]).await.unwrap_err().is_problem(Problem::UNKNOWN_NAME));
 }

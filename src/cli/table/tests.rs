@@ -324,3 +324,21 @@ fn exit_codes_are_those_of_nagios() {
     let narrowed = sample::document(&sample::accounts()).only(&[name("mutt")]).unwrap();
     assert_eq!(exit_code(&narrowed), 0);
 }
+
+#[test]
+fn a_daemon_older_than_the_command_is_told() {
+    let mut document = sample::document(&[account("jane@me.com", vec![healthy("mutt", None, 3)])]);
+    document.daemon.as_mut().unwrap().version = "0.0.9".into();
+    let shown = at(80, &document, false);
+    let ours = env!("CARGO_PKG_VERSION");
+    assert!(shown.contains(&format!("older (0.0.9) than this command ({ours}): restart it")), "{shown}");
+    for (version, than, older) in [
+        ("0.1.0", "0.1.0", false),
+        ("0.9.0", "0.10.0", true),
+        ("1.0.0-rc.1", "1.0.0", true),
+        ("1.0.0", "1.0.0-rc.1", false),
+        ("2.0.0", "1.9.9", false),
+    ] {
+        assert_eq!(is_older(version, than), older, "{version} {than}");
+    }
+}

@@ -110,6 +110,11 @@ pub(super) async fn server() -> Result<String, String> {
     Ok(phrase(format!("{name} {version}").trim()))
 }
 
+/// What the service can do. On a connection of its own.
+pub(super) async fn abilities() -> Result<Vec<String>, String> {
+    Bus::Present(within(Connection::session()).await?).capabilities().await
+}
+
 async fn within<T>(call: impl Future<Output = zbus::Result<T>>) -> Result<T, String> {
     match timeout(TIME_LIMIT, call).await {
         Ok(Ok(reply)) => Ok(reply),

@@ -133,6 +133,10 @@ pub(super) async fn service() -> Result<String, String> {
     bus::server().await
 }
 
+pub(super) async fn capabilities() -> Result<Vec<String>, String> {
+    bus::abilities().await
+}
+
 /// The notification of an incident.
 pub(super) fn standing(message: &Message, silent: bool, capabilities: &[String]) -> Notification {
     let mut notification = plain(message, capabilities);

@@ -45,6 +45,12 @@ pub(super) async fn service() -> Result<String, String> {
     Ok("the notification centre".to_owned())
 }
 
+#[expect(clippy::unused_async, reason = "elsewhere it has to be asked")]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there may be none")]
+pub(super) async fn capabilities() -> Result<Vec<String>, String> {
+    Ok(vec!["title and text".to_owned()])
+}
+
 /// On a thread of its own: the call can wait for the system.
 async fn show(message: Message) -> Result<(), String> {
     let (done, answer) = oneshot::channel();

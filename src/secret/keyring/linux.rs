@@ -11,7 +11,7 @@ use keyring_core::CredentialStore;
 use tokio::time::timeout;
 use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, Proxy, fdo, proxy::CacheProperties};
 
-use super::{Asked, Item, Limits, Ready, Unavailable, locked, no_answer, several};
+use super::{Asked, Item, KeyringState, Limits, Ready, Unavailable, locked, no_answer, several};
 
 const NAME: &str = "org.freedesktop.secrets";
 const ROOT: &str = "/org/freedesktop/secrets";
@@ -72,6 +72,12 @@ pub(super) async fn make_ready(item: &Item, purpose: For, asked: Asked, limits: 
     }
 }
 
+/// Whether the collection that keypulse writes to is open.
+pub(super) async fn state() -> Result<KeyringState, Unavailable> {
+    let service = Service::connect().await?;
+    service.state().await.unwrap_or_else(|error| Err(explain(&error)))
+}
+
 /// A failure of the crate's own connection.
 pub(super) fn explain_failure(error: &(dyn std::error::Error + 'static)) -> Unavailable {
     Unavailable::new(format!("the keyring failed: {error}"))
@@ -90,6 +96,14 @@ struct Service {
 impl Service {
     async fn connect() -> Result<Self, Unavailable> {
         Ok(Self { bus: Connection::session().await.map_err(|error| explain(&error))? })
+    }
+
+    async fn state(&self) -> zbus::Result<Result<KeyringState, Unavailable>> {
+        let default: OwnedObjectPath = self.at(ROOT, SERVICE).await?.call("ReadAlias", &("default",)).await?;
+        if default.as_str() == "/" {
+            return Ok(Err(no_default()));
+        }
+        Ok(Ok(if self.is_locked(&default).await? { KeyringState::Locked } else { KeyringState::Open }))
     }
 
     /// Asks nothing that could open a dialog.
@@ -126,8 +140,7 @@ impl Service {
             For::Writing if matches == 0 => {
                 let default: OwnedObjectPath = service.call("ReadAlias", &("default",)).await?;
                 if default.as_str() == "/" {
-                    let remedy = "create one with the desktop's password program, or log in anew";
-                    return Ok(Err(Unavailable::new(format!("the keyring has no default collection; {remedy}"))));
+                    return Ok(Err(no_default()));
                 }
                 if self.is_locked(&default).await? {
                     closed.push(default);
@@ -193,6 +206,12 @@ impl Service {
             .build()
             .await
     }
+}
+
+fn no_default() -> Unavailable {
+    Unavailable::new(
+        "the keyring has no default collection; create one with the desktop's password program, or log in anew",
+    )
 }
 
 /// An error of the bus in words: no bus, no service, or something else.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use keyring_core::CredentialStore;
 use security_framework::os::macos::keychain::{KeychainUserInteractionLock, SecKeychain};
 
-use super::{Asked, Item, Limits, Ready, Unavailable, locked};
+use super::{Asked, Item, KeyringState, Limits, Ready, Unavailable, locked};
 
 /// What the keyring is made ready for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,13 @@ pub(super) async fn make_ready(item: &Item, _: For, _: Asked, _: &Limits) -> Res
             Err(Unavailable::new("secret.keyring.attributes works on Linux only; name the service and the user name"))
         }
     }
+}
+
+/// The Keychain shows whether it is locked only when it is asked for an item.
+#[expect(clippy::unused_async, reason = "the Secret Service has to be asked here")]
+#[expect(clippy::unnecessary_wraps, reason = "there may be no Secret Service")]
+pub(super) async fn state() -> Result<KeyringState, Unavailable> {
+    Ok(KeyringState::Unknown)
 }
 
 /// Locked, refused and cancelled all arrive here as codes (`facts/crates.md`, section 3, keyring).

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use self::thread::{Done, Job, Work};
-use super::{AppPassword, Asked, Limits, Unavailable};
+use super::{AppPassword, Asked, KeyringState, Limits, Unavailable};
 
 type Secret = Zeroizing<Vec<u8>>;
 
@@ -146,6 +146,11 @@ impl Keyring {
         *sender = Some(queue);
         sent
     }
+}
+
+/// Whether the keyring can be used, without a dialog.
+pub(super) async fn state(limits: &Limits) -> Result<KeyringState, Unavailable> {
+    tokio::time::timeout(limits.keyring, platform::state()).await.map_err(|_| no_answer(limits.keyring))?
 }
 
 /// What a look at the keyring found.

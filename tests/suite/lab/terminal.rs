@@ -37,7 +37,7 @@ impl Terminal {
         let program = keypulse.program();
         let mut command = super::clean("script");
         command.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?))));
-        let line = format!("sh -c '{SHELL}' sh {} {}", program.get_program().display(), arguments.join(" "));
+        let line = format!("exec sh -c '{SHELL}' sh {} {}", program.get_program().display(), arguments.join(" "));
         // `--echo always`: as a terminal is before a program changes it; `script` switches echo off where it is fed by a pipe.
         command.args(["--quiet", "--return", "--flush", "--echo", "always", "--command", &line, "/dev/null"]);
         command.env("DESK", desk.path()).env("SHELL", "/bin/sh").env("TERM", "xterm").current_dir(keypulse.home());

@@ -1,0 +1,61 @@
+//! Whether the database is sound, for `doctor`.
+
+use super::{MIGRATIONS, Store, StoreError};
+
+/// How the database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Soundness {
+    /// Its schema.
+    pub schema: usize,
+    /// The schema of this version.
+    pub known: usize,
+    /// What SQLite found wrong with it, at most a few lines; none where all is well.
+    pub damage: Vec<String>,
+}
+
+impl Store {
+    /// Has SQLite read all of it (`PRAGMA quick_check`), and reads back what the engine remembers.
+    ///
+    /// # Errors
+    /// Where it cannot be read at all.
+    pub fn soundness(&self) -> Result<Soundness, StoreError> {
+        let lines = || {
+            let mut statement = self.connection.prepare("PRAGMA quick_check(3)")?;
+            let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
+            lines.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let mut damage = lines().map_err(|source| self.sqlite(source))?;
+        damage.retain(|line| line != "ok");
+        if damage.is_empty() {
+            self.memory()?;
+        }
+        Ok(Soundness { schema: self.version()?, known: MIGRATIONS.len(), damage })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::OpenOptions,
+        io::{Seek, SeekFrom, Write},
+    };
+
+    use super::*;
+
+    #[test]
+    fn damage_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let sound = store.soundness().unwrap();
+        assert_eq!((sound.schema, sound.damage), (sound.known, vec![]));
+        let path = store.path.clone();
+        drop(store);
+        let mut file = OpenOptions::new().write(true).open(path).unwrap();
+        // Behind the first page, where the tables begin.
+        file.seek(SeekFrom::Start(4096)).unwrap();
+        file.write_all(&vec![0xff; 8 * 4096]).unwrap();
+        let store = Store::look(directory.path()).unwrap();
+        let found = store.soundness();
+        assert!(found.as_ref().map_or(true, |sound| !sound.damage.is_empty()), "{found:?}");
+    }
+}
