@@ -3,9 +3,11 @@
 //! Every step of the engine is committed here before anybody outside sees it. Secrets are not here: pairs are keyed digests,
 //! and the key lies beside the database. One process at a time holds the state: [`Store::open`] takes a lock.
 
+mod recent;
 mod sound;
 mod tally;
 
+pub use recent::PastAttempt;
 pub use sound::Soundness;
 
 use std::{
@@ -198,6 +200,12 @@ impl Store {
             found if found > MIGRATIONS.len() => Err(StoreError::Newer { path: store.path.clone(), found }),
             _ => Ok(store),
         }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn connect(path: PathBuf, flags: OpenFlags, lock: Option<fs::File>) -> Result<Self, StoreError> {

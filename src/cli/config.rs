@@ -68,7 +68,7 @@ fn as_json(config: &Config) -> Value {
     toml::from_str(&config.to_string()).unwrap_or(Value::Null)
 }
 
-fn counted(count: usize, one: &str, many: &str) -> String {
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     match count {
         0 => format!("no {many}"),
         1 => format!("1 {one}"),

@@ -10,7 +10,7 @@ use super::{
     table::{Look, render},
 };
 use crate::{
-    api::StatusDocument,
+    api::{StatusDocument, Time},
     health::credential::{Health, Overall},
 };
 
@@ -25,11 +25,13 @@ const TOOLTIP: usize = 80;
 #[must_use]
 pub fn oneline(document: &StatusDocument, look: &Look) -> String {
     let mut words = vec![happening(document)];
+    words.extend(document.paused_until.map(|until| match until {
+        Time::END => "paused".to_owned(),
+        until => format!("paused until {}", (look.local)(until)),
+    }));
     match &document.daemon {
-        Some(daemon) => {
-            words.extend(daemon.paused_until.map(|until| format!("paused until {}", (look.local)(until))));
-            words.extend((!daemon.online).then(|| "offline".to_owned()));
-        }
+        Some(daemon) if daemon.online => {}
+        Some(_) => words.push("offline".to_owned()),
         None => words.push("not running".to_owned()),
     }
     shortened(&format!("keypulse {} {}", sign(document.overall), words.join(" · ")), WIDEST)
@@ -165,6 +167,8 @@ mod tests {
         let accounts = [account("jane@me.com", vec![healthy("mutt", None, 3)])];
         let paused = DaemonInfo { paused_until: Some(sample::in_minutes(60)), ..sample::daemon() };
         check(&StatusDocument::build(&accounts, Some(paused), NOW, 0), "keypulse ! 1 · paused until 21:00");
+        let alone = StatusDocument::build(&accounts, None, NOW, 0).with_pause(Some(sample::in_minutes(60)), 0);
+        check(&alone, "keypulse ! 1 · paused until 21:00 · not running");
         let offline = DaemonInfo { online: false, ..sample::daemon() };
         check(&StatusDocument::build(&accounts, Some(offline), NOW, 0), "keypulse ✓ 1 · offline");
         let mut alone = StatusDocument::build(&accounts, None, NOW, 0);

@@ -6,12 +6,15 @@
 pub mod add;
 pub mod advice;
 mod attempts;
+pub mod completions;
 pub mod config;
 mod context;
 pub mod demo;
+pub mod doctor;
 pub mod exit;
 mod keep;
 pub mod line;
+pub mod man;
 pub mod notify_test;
 mod obtain;
 mod progress;
@@ -20,6 +23,7 @@ pub mod quiet;
 mod ration;
 pub mod rehearse;
 pub mod remove;
+pub mod report;
 mod run;
 pub mod service;
 mod status;
@@ -98,9 +102,17 @@ enum Command {
     Service(service::ServiceCommand),
     /// Send a test message and say who took it
     NotifyTest(notify_test::NotifyTestArgs),
+    /// Check everything that keypulse needs, and say what to do where it is not there
+    Doctor(doctor::DoctorArgs),
+    /// Print what helps others to help you, without names and passwords
+    Report(report::ReportArgs),
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::CompletionsArgs),
+    /// Print or write the manual pages
+    Man(man::ManArgs),
     /// Show what keypulse does, on a simulated iCloud: a main password reset, the notification, the repair
     Demo(demo::DemoArgs),
     /// Try your own policy and channels on a simulated iCloud: what would be said, when, to whom; and is it right?
@@ -240,6 +252,10 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
             context::print(&text)?;
             Ok(0)
         }
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
+        Command::Report(arguments) => report::report(&context, &arguments),
+        Command::Doctor(arguments) => doctor::doctor(&context, &arguments),
         Command::Demo(arguments) => demo::demo(&cli.global, &arguments),
         Command::Rehearse(arguments) => rehearse::rehearse(&context, &arguments),
     }

@@ -169,7 +169,7 @@ async fn until_closed((_, events): &mut Shown, wait: Duration) {
     let _ = timeout(wait, closed).await;
 }
 
-fn remedy(reason: &str) -> &'static str {
+pub(super) fn remedy(reason: &str) -> &'static str {
     // A service that could not be started: most often there is no screen.
     if reason.contains("no session bus") || reason.contains(".Spawn.") {
         "run it in a desktop session of your user (DBUS_SESSION_BUS_ADDRESS is set there); on a machine without one set \

@@ -99,14 +99,19 @@ pub(super) async fn look(context: &Context, names: &[CredentialName]) -> Result<
     Ok(current(context).await?.only(names)?)
 }
 
+/// The status from the stored state, whether or not a daemon runs.
+pub(super) fn stored(context: &Context) -> Result<StatusDocument, Exit> {
+    let paths = context.paths()?;
+    Ok(daemon::stored(&config::load(&paths.config)?, &paths)?)
+}
+
 /// The metrics: the daemon's, or from the stored state where none runs.
 async fn metrics(context: &Context, names: &[CredentialName]) -> Result<String, Exit> {
     match context.client()?.metrics(names).await {
         Ok(text) => Ok(text),
         Err(ClientError::NoDaemon { .. }) => {
-            let paths = context.paths()?;
-            let document = daemon::stored(&config::load(&paths.config)?, &paths)?.only(names)?;
-            Ok(metrics::render(&document, &daemon::stored_tally(&paths)?))
+            let document = stored(context)?.only(names)?;
+            Ok(metrics::render(&document, &daemon::stored_tally(&context.paths()?)?))
         }
         Err(error) if error.is_problem(Problem::UNKNOWN_PATH) => Err(Exit::because(
             "get the metrics: the running daemon is older than this command and has none",
@@ -120,11 +125,7 @@ async fn metrics(context: &Context, names: &[CredentialName]) -> Result<String, 
 async fn current(context: &Context) -> Result<StatusDocument, Exit> {
     match context.client()?.status(&[]).await {
         Ok(document) => Ok(document),
-        Err(ClientError::NoDaemon { .. }) => {
-            let paths = context.paths()?;
-            let config = config::load(&paths.config)?;
-            Ok(daemon::stored(&config, &paths)?)
-        }
+        Err(ClientError::NoDaemon { .. }) => stored(context),
         Err(error) => Err(error.into()),
     }
 }

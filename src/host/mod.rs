@@ -8,4 +8,3 @@ pub mod keyring;
 pub mod manager;
 pub mod markup;
 pub mod service;
-pub mod unit;

@@ -1,0 +1,153 @@
+//! What the other programs of a system read: completions and manual pages. And the manners of every command.
+
+use std::fs;
+
+use keypulse::health::evidence::Service;
+
+use crate::lab::{ICloud, Keypulse, Output, Settings, clean, run};
+
+const ADDRESS: &str = "johnappleseed@icloud.com";
+
+/// Every command and what is under it, as the help lists them.
+fn commands(keypulse: &Keypulse, path: &[&str]) -> Vec<Vec<String>> {
+    let help = keypulse.command(&[path, &["--help"]].concat());
+    assert_eq!(help.code, 0, "{help:?}");
+    let mut all = vec![path.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>()];
+    let listed = help.stdout.split("\nCommands:\n").nth(1).unwrap_or_default();
+    for line in listed.lines().take_while(|line| !line.is_empty()) {
+        // A name stands two columns in; what is further in goes on with a description.
+        let name =
+            line.strip_prefix("  ").filter(|name| !name.starts_with(' ')).and_then(|name| name.split(' ').next());
+        let Some(name) = name else { continue };
+        all.extend(commands(keypulse, &[path, &[name]].concat()));
+    }
+    all
+}
+
+#[test]
+fn completions_are_understood_by_their_shells() {
+    let keypulse = Keypulse::new();
+    for (shell, arguments) in [("bash", vec!["-n"]), ("zsh", vec!["-n"]), ("fish", vec!["--no-execute"])] {
+        let script = keypulse.command(&["completions", shell]);
+        assert_eq!((script.code, &*script.stderr), (0, ""), "{script:?}");
+        let file = keypulse.home().join(format!("completions.{shell}"));
+        fs::write(&file, &script.stdout).unwrap();
+        let checked = run(clean(shell).args(arguments).arg(&file), "");
+        assert_eq!((checked.code, &*checked.stderr), (0, ""), "{checked:?}");
+    }
+    let ask = |shell: &str, script: &str| {
+        let output = run(clean(shell).args(["-c", script]).current_dir(keypulse.home()), "");
+        assert_eq!(output.code, 0, "{output:?}");
+        output.stdout
+    };
+    // Completed as at a prompt.
+    let typed = "source completions.bash; COMP_WORDS=(keypulse sta); COMP_CWORD=1; _keypulse keypulse sta keypulse; \
+                 echo ${COMPREPLY[@]}";
+    assert_eq!(ask("bash", typed), "status\n");
+    let typed = "source completions.fish; complete -C 'keypulse status --format way'";
+    assert!(ask("fish", typed).starts_with("waybar"), "{}", ask("fish", typed));
+    let unknown = keypulse.command(&["completions", "tcsh"]);
+    assert_eq!(unknown.code, 64, "{unknown:?}");
+    assert!(unknown.stderr.contains("bash, zsh, fish"), "{unknown:?}");
+}
+
+#[test]
+fn manual_pages_are_sound_and_complete() {
+    let keypulse = Keypulse::new();
+    let written = keypulse.command(&["man", "--dir", "man"]);
+    assert_eq!((written.code, &*written.stderr), (0, ""), "{written:?}");
+    let pages = |section: &str| -> Vec<String> {
+        let entries = fs::read_dir(keypulse.home().join("man").join(section)).unwrap();
+        let mut pages: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        pages.sort();
+        pages
+    };
+    let mut expected: Vec<String> = commands(&keypulse, &[])
+        .iter()
+        .map(|path| ["keypulse".to_owned()].iter().chain(path).cloned().collect::<Vec<_>>().join("-") + ".1")
+        .collect();
+    expected.sort();
+    assert_eq!(pages("man1"), expected);
+    assert_eq!(pages("man5"), ["keypulse.toml.5"]);
+    let all = pages("man1").into_iter().map(|page| format!("man1/{page}")).chain(["man5/keypulse.toml.5".to_owned()]);
+    for page in all {
+        let path = keypulse.home().join("man").join(&page);
+        let troff = run(clean("groff").args(["-man", "-Tutf8", "-ww", "-z"]).arg(&path), "");
+        assert_eq!((troff.code, &*troff.stderr), (0, ""), "{page}: {troff:?}");
+        let lint = run(clean("mandoc").args(["-Tlint", "-Wwarning"]).arg(&path), "");
+        assert_eq!((lint.code, &*lint.stdout), (0, ""), "{page}: {lint:?}");
+        let shown = run(clean("man").args(["--warnings", "-P", "cat", "-l"]).arg(&path).env("MANWIDTH", "80"), "");
+        assert_eq!((shown.code, &*shown.stderr), (0, ""), "{page}: {shown:?}");
+        assert!(shown.stdout.contains("NAME\n") && shown.stdout.contains("SYNOPSIS\n"), "{page}: {}", shown.stdout);
+    }
+    // By name, as bash users read it: `man -M`.
+    let manual = keypulse.home().join("man");
+    let found = run(clean("man").args(["-P", "cat", "-M"]).arg(&manual).args(["5", "keypulse.toml"]), "");
+    assert!(found.stdout.contains("outage_hold"), "{found:?}");
+    let page = keypulse.command(&["man", "status"]);
+    assert!(page.stdout.starts_with(".ie") && page.stdout.contains("\n.TH KEYPULSE-STATUS 1"), "{page:?}");
+    let unknown = keypulse.command(&["man", "stats"]);
+    assert_eq!(unknown.code, 64, "{unknown:?}");
+    assert!(unknown.stderr.contains("hint: there are: keypulse, "), "{unknown:?}");
+}
+
+#[test]
+fn a_typing_error_gets_a_suggestion() {
+    #[track_caller]
+    fn check(output: &Output, text: &str) {
+        assert_eq!((output.code, &*output.stdout), (64, ""), "{output:?}");
+        assert!(output.stderr.contains(text), "{text:?} is not in {output:?}");
+    }
+    let keypulse = Keypulse::new();
+    check(&keypulse.command(&["stauts"]), "'status'");
+    check(&keypulse.command(&["status", "--formt", "json"]), "'--format'");
+    check(&keypulse.command(&["status", "--format", "wayber"]), "'waybar'");
+    check(&keypulse.command(&["config", "chekc"]), "'check'");
+}
+
+/// Commands whose help must fit a terminal: all of them.
+#[test]
+fn every_help_fits_80_columns() {
+    let keypulse = Keypulse::new();
+    for path in commands(&keypulse, &[]) {
+        let words: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
+        let help = run(keypulse.program().args(&words).env("COLUMNS", "80"), "");
+        assert_eq!(help.code, 0, "{help:?}");
+        let wide: Vec<&str> = help.stdout.lines().filter(|line| line.chars().count() > 100).collect();
+        assert!(wide.is_empty(), "{path:?}: {wide:#?}");
+    }
+}
+
+#[test]
+fn tables_fit_80_columns_and_say_the_same_without_colours() {
+    let icloud = ICloud::start();
+    let keypulse = Keypulse::new();
+    let long = "a-name-as-long-as-names-may-be-0123456789-0123456789-0123456789-";
+    assert_eq!(long.len(), 64);
+    let secret = keypulse.secret("long", &icloud.world.new_password(ADDRESS));
+    let lines = |app: &str| format!("app = {app:?}\nsecret.file = {:?}", secret.to_str().unwrap());
+    let settings = Settings::for_icloud(&icloud).account(ADDRESS);
+    let settings = settings.credential(long, &lines("A program with a name that does not end so soon, 郵便"));
+    keypulse.configure(&settings.credential("mutt", "secret.file = \"/no/such/file\""));
+    assert_eq!(keypulse.command(&["check"]).code, 1);
+    icloud.world.set_fault(Service::Imap, None);
+    for arguments in [&["status"][..], &["doctor"], &["report"], &["config", "show"]] {
+        let plain = keypulse.command(arguments);
+        let unbreakable = |line: &str| line.split_whitespace().any(|word| word.chars().count() > 60);
+        for line in plain.stdout.lines() {
+            assert!(columns(line) <= 80 || unbreakable(line), "{arguments:?}: {line:?}\n{}", plain.stdout);
+        }
+        assert!(!plain.stdout.contains('\u{1b}'), "{plain:?}");
+        let coloured = run(keypulse.program().args(arguments).env("CLICOLOR_FORCE", "1"), "");
+        let never = run(keypulse.program().args(arguments).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1"), "");
+        assert!(!never.stdout.contains('\u{1b}'), "NO_COLOR wins: {never:?}");
+        assert_eq!(coloured.code, plain.code);
+    }
+}
+
+/// Wide letters take two.
+fn columns(line: &str) -> usize {
+    line.chars()
+        .map(|c| if ('\u{1100}'..='\u{ffef}').contains(&c) && !('\u{2000}'..='\u{2fff}').contains(&c) { 2 } else { 1 })
+        .sum()
+}
