@@ -24,6 +24,7 @@ mod ration;
 pub mod rehearse;
 pub mod remove;
 pub mod report;
+pub mod replace;
 mod run;
 pub mod service;
 mod status;
@@ -81,8 +82,10 @@ enum Command {
     /// Silent. 1 only while the password is revoked or rejected, else 0, so that `keypulse ok mbsync && mbsync -a` stops
     /// knocking with a dead password and is in nobody's way otherwise.
     Ok(OkArgs),
-    /// Take a password, try it on both servers, store it and watch it; also to replace one that died
+    /// Take a password, try it on both servers, store it and watch it
     Add(add::AddArgs),
+    /// Take the new password for each one that died, in turn: opens Apple's page, tries, stores, next
+    Replace(replace::ReplaceArgs),
     /// Stop watching a password; also removes it from the keyring where keypulse put it
     Remove(remove::RemoveArgs),
     /// Say nothing about dead passwords for a while
@@ -226,6 +229,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Check(arguments) => status::check(&context, &arguments),
         Command::Ok(arguments) => status::ok(&context, &arguments),
         Command::Add(arguments) => add::add(&context, &arguments),
+        Command::Replace(arguments) => replace::replace(&context, &arguments),
         Command::Remove(arguments) => remove::remove(&context, &arguments),
         Command::Snooze(arguments) => quiet::snooze(&context, &arguments),
         Command::Unsnooze(arguments) => quiet::unsnooze(&context, &arguments),

@@ -155,9 +155,9 @@ async fn in_dialogue(context: &Context, entry: &Entry, way: Way, form: Form, que
 }
 
 fn trial(entry: &Entry, form: Form, asks: bool, failed: u32) -> Trial<'_> {
-    let may_undash = form == Form::Dashed;
+    let (may_undash, instead) = (form == Form::Dashed, "type it again");
     let Entry { config, paths, account, credential, .. } = entry;
-    Trial { config, paths, account, services: credential.services, may_undash, asks, failed }
+    Trial { config, paths, account, services: credential.services, may_undash, asks, instead, failed }
 }
 
 fn untried(entry: &Entry, password: Arc<AppPassword>) -> Accepted {

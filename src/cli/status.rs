@@ -122,7 +122,7 @@ async fn metrics(context: &Context, names: &[CredentialName]) -> Result<String, 
 }
 
 /// The status document: the daemon's, or made from the stored state where none runs.
-async fn current(context: &Context) -> Result<StatusDocument, Exit> {
+pub(super) async fn current(context: &Context) -> Result<StatusDocument, Exit> {
     match context.client()?.status(&[]).await {
         Ok(document) => Ok(document),
         Err(ClientError::NoDaemon { .. }) => stored(context),

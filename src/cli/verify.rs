@@ -35,6 +35,8 @@ pub(super) struct Trial<'a> {
     pub(super) may_undash: bool,
     /// A person can be asked.
     pub(super) asks: bool,
+    /// What a person can do instead of trying this one any further.
+    pub(super) instead: &'static str,
     /// Failed logins that this entry cost already.
     pub(super) failed: u32,
 }
@@ -213,7 +215,7 @@ impl Session<'_> {
         let (first, second) = if choices.proven { (vary, wait) } else { (wait, vary) };
         options.extend(first);
         options.extend(second);
-        options.push((Wish::TypeAgain, 't', "type it again".to_owned()));
+        options.push((Wish::TypeAgain, 't', self.trial.instead.to_owned()));
         options.push((Wish::GiveUp, 'g', "give up".to_owned()));
         let why = match (choices.proven, choices.wait) {
             (true, true) => {

@@ -8,7 +8,10 @@ use super::{Paths, RunError};
 use crate::{
     api::Time,
     config::{Account, Config},
-    health::evidence::{PerService, Service},
+    health::{
+        evidence::{PerService, Service},
+        name::{CredentialName, Fingerprint},
+    },
     host::clock::Clock,
     probe::Target,
     secret::{AppPassword, DigestKey},
@@ -61,6 +64,31 @@ pub fn known_dead(paths: &Paths, account: &Account, password: &AppPassword) -> R
         let since = time(login.verdict()?.first_refused_at);
         Some(Dead { since, now: time(clock.now()), revoked: login.ever_accepted() })
     }))
+}
+
+/// What keypulse knows this password by, as `account` uses it. Makes the digest key where there is none.
+///
+/// # Errors
+/// Where the key cannot be used.
+pub fn fingerprint(paths: &Paths, account: &Account, password: &AppPassword) -> Result<Fingerprint, RunError> {
+    let key = DigestKey::load_or_create(&paths.state)
+        .map_err(|source| RunError::Key { directory: paths.state.clone(), source })?;
+    Ok(key.fingerprint(password, &account.usernames))
+}
+
+/// What the password was known by that this credential held when it was last read; `None` where it never was.
+///
+/// # Errors
+/// Where there is a state and it cannot be used.
+pub fn last_read(paths: &Paths, account: &Account, name: &CredentialName) -> Result<Option<Fingerprint>, RunError> {
+    let memory = match Store::look(&paths.state) {
+        Ok(store) => store.memory()?,
+        Err(StoreError::Absent) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let stored = memory.accounts.get(&account.address.key());
+    let credential = stored.and_then(|stored| stored.credentials.iter().find(|credential| credential.name == *name));
+    Ok(credential.and_then(|credential| credential.secret))
 }
 
 /// Names that a server's text may repeat, and nobody shall read there.

@@ -12,6 +12,8 @@ mod requests;
 use deliver::Showing;
 pub use guest::{Dead, known_dead, target};
 pub use heart::{Effect, Heart, Outward, Paths, stored, stored_tally};
+pub use guest::{Dead, fingerprint, known_dead, last_read, target};
+pub use heart::{Effect, Heart, Outward, Paths, stored};
 
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 

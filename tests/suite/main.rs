@@ -38,6 +38,7 @@ mod notify_test;
 mod quiet;
 mod rehearse;
 mod reload;
+mod replace;
 mod service;
 mod service_install;
 mod source;
