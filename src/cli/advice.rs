@@ -74,7 +74,10 @@ pub fn of_incident(
         | IncidentCause::NeverAccepted => {
             let new = if single { "New password" } else { "New passwords" };
             to_do.push(format!("{new}: {PATH}, then:"));
-            to_do.push(format!("keypulse add {} --account {}", only_name(incident), account.address));
+            to_do.push(match incident.credentials.as_slice() {
+                [one] => format!("keypulse replace {one}"),
+                _ => format!("keypulse replace --account {}", account.address),
+            });
         }
         IncidentCause::ServiceRefused | IncidentCause::CannotCheck | IncidentCause::ProviderOutageSuspected => {}
     }
@@ -101,7 +104,7 @@ pub fn of_credential(account: &AccountDocument, credential: &CredentialDocument,
         }
         Health::Revoked if !told => {
             notes.push(format!("Make a new one: {PATH}, then:"));
-            notes.push(format!("keypulse add {} --account {}", credential.name, account.address));
+            notes.push(format!("keypulse replace {}", credential.name));
         }
         Health::Degraded => notes.extend(of_degraded(account, credential)),
         Health::Healthy | Health::Revoked | Health::Rejected | Health::Unreadable | Health::Stale | Health::Unknown => {

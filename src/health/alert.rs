@@ -345,7 +345,10 @@ impl<'a> Case<'a> {
     fn renew(&self) -> [String; 2] {
         [
             format!("{}: {}.", self.many("New password", "New passwords"), self.path),
-            format!("{}: keypulse add {} --account {}", self.many("Then", "Then, for each"), self.name(), self.account),
+            match self.present.as_slice() {
+                [one] => format!("Then: keypulse replace {}", one.name),
+                _ => format!("Then: keypulse replace --account {}", self.account),
+            },
         ]
     }
 

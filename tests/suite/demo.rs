@@ -143,7 +143,7 @@ fn the_whole_story_is_told_and_nothing_is_left() {
             "not shown: there is no session bus",
             ALL_REVOKED,
             "Thunderbird, cron mail and 2 more",
-            "keypulse add NAME --account johnappleseed@icloud.com",
+            "keypulse replace --account johnappleseed@icloud.com",
             "4 revoked",
             "4 new passwords stored",
             "incident     over",

@@ -90,7 +90,7 @@ johnappleseed@icloud.com
   What to do     If that was not you, act now: it may be somebody else's doing.
                  New passwords: account.apple.com → Sign-In and Security →
                  App-Specific Passwords, then:
-                 keypulse add NAME --account johnappleseed@icloud.com
+                 keypulse replace --account johnappleseed@icloud.com
   Server said    IMAP: NO [AUTHENTICATIONFAILED] Authentication Failed
                  SMTP: 535 5.7.8 Error: authentication failed
   4 of 12 failed logins in 24 h
@@ -122,14 +122,14 @@ jane@me.com
   ✗ nas        Synology    revoked     accepted 6 h ago · next check in 23 h
       Make a new one: account.apple.com → Sign-In and Security → App-Specific
       Passwords, then:
-      keypulse add nas --account jane@me.com
+      keypulse replace nas
       IMAP: NO [AUTHENTICATIONFAILED] Authentication Failed
       SMTP: 535 5.7.8 Error: authentication failed
   ✗ cron                   revoked     accepted 6 h ago · next check in 23 h
       Presumed: not asked itself; all others that were asked are dead.
       Make a new one: account.apple.com → Sign-In and Security → App-Specific
       Passwords, then:
-      keypulse add cron --account jane@me.com
+      keypulse replace cron
   ✗ aerc                   rejected    never accepted · next check in 23 h
       Never accepted so far; a new password can take minutes. Otherwise check
       user name and password.
@@ -176,7 +176,7 @@ johnappleseed@icloud.com
     New passwords: account.apple.com →
     Sign-In and Security → App-Specific
     Passwords, then:
-    keypulse add NAME --account
+    keypulse replace --account
     johnappleseed@icloud.com
   Server said
     IMAP: NO [AUTHENTICATIONFAILED]

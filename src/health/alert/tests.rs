@@ -115,7 +115,7 @@ fn main_password_reset() {
          Most likely the Apple Account password was changed or reset. Also fits: two-factor authentication turned off, account locked.
          If that was not you, act now: it may be somebody else's doing.
          New passwords: account.apple.com → Sign-In and Security → App-Specific Passwords.
-         Then, for each: keypulse add NAME --account johnappleseed@icloud.com",
+         Then: keypulse replace --account johnappleseed@icloud.com",
     );
     let some = told(IncidentCause::MainPasswordReset, &["thunderbird", "msmtp"], &["new"]);
     let title = |kind| some.message(kind).title;
@@ -142,7 +142,7 @@ fn reset_or_revoked() {
          Most likely the Apple Account password was changed, or only this app password was revoked. Also fits: two-factor authentication turned off, account locked.
          If that was not you, act now: it may be somebody else's doing.
          New password: account.apple.com → Sign-In and Security → App-Specific Passwords.
-         Then: keypulse add thunderbird --account johnappleseed@icloud.com",
+         Then: keypulse replace thunderbird",
     );
     check(
         &told(IncidentCause::ResetOrRevoked, &["thunderbird"], &[]).over().message(Tidings::Resolved),
@@ -163,7 +163,7 @@ fn single_revocation() {
          Stopped between 14:02 and 14:09.
          Most likely revoked by hand, or removed after a move to Apple's own sign-in. If not by you, look at your Apple Account: it may be somebody else's doing.
          New password: account.apple.com → Sign-In and Security → App-Specific Passwords.
-         Then: keypulse add msmtp --account johnappleseed@icloud.com
+         Then: keypulse replace msmtp
          Not used any more: keypulse remove msmtp",
     );
 }
@@ -178,7 +178,7 @@ fn never_accepted() {
          Likely: a wrong user name, a typing error, the main password instead of an app-specific one, or revoked before keypulse first saw it.
          Check the user name first.
          New passwords: account.apple.com → Sign-In and Security → App-Specific Passwords.
-         Then, for each: keypulse add NAME --account johnappleseed@icloud.com",
+         Then: keypulse replace --account johnappleseed@icloud.com",
     );
     check(
         &told(IncidentCause::NeverAccepted, &["nas"], &[]).over().message(Tidings::Resolved),
