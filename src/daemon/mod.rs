@@ -10,10 +10,8 @@ mod quiet;
 mod requests;
 
 use deliver::Showing;
-pub use guest::{Dead, known_dead, target};
-pub use heart::{Effect, Heart, Outward, Paths, stored, stored_tally};
 pub use guest::{Dead, fingerprint, known_dead, last_read, target};
-pub use heart::{Effect, Heart, Outward, Paths, stored};
+pub use heart::{Effect, Heart, Outward, Paths, stored, stored_tally};
 
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 
