@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What a new configuration file begins with.
-const HEADER: &str = "# keypulse's configuration. `keypulse config show` prints every key in effect; config.example.toml explains \
+pub(super) const HEADER: &str = "# keypulse's configuration. `keypulse config show` prints every key in effect; config.example.toml explains \
                       them.\n\n";
 
 /// A credential whose password is being entered: one that is there, or one to be.

@@ -10,6 +10,7 @@ pub mod completions;
 pub mod config;
 mod context;
 pub mod demo;
+pub mod discover;
 pub mod doctor;
 pub mod exit;
 mod keep;
@@ -82,6 +83,8 @@ enum Command {
     /// Silent. 1 only while the password is revoked or rejected, else 0, so that `keypulse ok mbsync && mbsync -a` stops
     /// knocking with a dead password and is in nobody's way otherwise.
     Ok(OkArgs),
+    /// Find iCloud logins in the configuration of your programs
+    Discover(discover::DiscoverArgs),
     /// Take a password, try it on both servers, store it and watch it
     Add(add::AddArgs),
     /// Take the new password for each one that died, in turn: opens Apple's page, tries, stores, next
@@ -228,6 +231,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Status(arguments) => status::status(&context, &arguments),
         Command::Check(arguments) => status::check(&context, &arguments),
         Command::Ok(arguments) => status::ok(&context, &arguments),
+        Command::Discover(arguments) => discover::discover(&context, &arguments),
         Command::Add(arguments) => add::add(&context, &arguments),
         Command::Replace(arguments) => replace::replace(&context, &arguments),
         Command::Remove(arguments) => remove::remove(&context, &arguments),

@@ -82,6 +82,13 @@ pub(super) fn mask(line: &str) -> String {
     chars.into_iter().collect()
 }
 
+/// Whether an app-specific password stands somewhere in a text.
+#[must_use]
+pub(super) fn has_app_password(text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    (0..chars.len()).any(|at| shaped(&chars, at).is_some())
+}
+
 /// Four times four letters with dashes or spaces between them, beginning at `at`: the shape of an app-specific password.
 fn shaped(chars: &[char], at: usize) -> Option<Range<usize>> {
     let letter = |index: usize| chars.get(index).is_some_and(char::is_ascii_alphabetic);

@@ -17,6 +17,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 use zeroize::Zeroizing;
 
 pub use digest::DigestKey;
+pub use keyring::Listing;
 pub use password::{AppPassword, Malformed};
 pub use program::{EntryError, Find, ProgramEntry};
 
@@ -164,6 +165,14 @@ impl Reader {
         password: &AppPassword,
     ) -> Result<(), Unavailable> {
         self.keyring.set(keyring::Item::named(service, username), label, password, &self.limits).await
+    }
+
+    /// What the items of the system's keyring are known by. Unlocks nothing and opens no dialog.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the keyring cannot be asked.
+    pub async fn list_keyring(&self) -> Result<Listing, Unavailable> {
+        keyring::list(&self.limits).await
     }
 
     /// Removes a password from the system's keyring; `false` where there was none. A person waits.

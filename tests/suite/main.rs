@@ -23,6 +23,7 @@ mod contract;
 mod conventions;
 mod crash;
 mod demo;
+mod discover;
 mod doctor;
 mod entry;
 mod events;

@@ -181,9 +181,12 @@ impl<'a> Disk<'a> {
             return None;
         }
         let refused = |why: String| Fault::new(from, line, why);
-        let shown = path.display();
+        let shown = match path.strip_prefix(&self.place.home) {
+            Ok(below) => format!("~/{}", below.display()),
+            Err(_) => path.display().to_string(),
+        };
         let Ok(whole) = path.canonicalize() else {
-            self.trouble(refused(format!("includes {shown}, which is not there or may not be read")));
+            self.trouble(refused(format!("includes {shown}, which is not there or not readable")));
             return None;
         };
         if self.way_down.contains(&whole) || from.canonicalize().is_ok_and(|from| from == whole) {

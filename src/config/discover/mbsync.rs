@@ -105,7 +105,10 @@ impl Section {
                 self.host = Some((name.to_owned(), line));
             }
             "user" => self.user = Some(argument.to_string()),
-            "pass" => self.secret = Some((Secret::Plain(argument), line)),
+            // The command goes before the text, wherever they stand.
+            "pass" if !matches!(self.secret, Some((Secret::Command(_), _))) => {
+                self.secret = Some((Secret::Plain(argument), line));
+            }
             "passcmd" => {
                 // `+` only says that the command does its own asking.
                 let command = shell::command(argument.strip_prefix('+').unwrap_or(&argument));

@@ -7,15 +7,18 @@
 
 mod aerc;
 mod disk;
+mod evolution;
 mod git;
 mod goa;
 mod goimapnotify;
 mod himalaya;
 mod icloud;
 mod ini;
+mod keyring;
 mod mbsync;
 mod msmtp;
 mod mutt;
+pub mod offers;
 mod offlineimap;
 mod python;
 mod shell;
@@ -34,8 +37,10 @@ use self::disk::{Disk, Fault};
 pub use self::{
     disk::{Place, Trouble},
     icloud::same_mailbox,
+    keyring::Attributes,
 };
 use crate::{
+    config::excerpt::has_app_password,
     health::name::Address,
     secret::{EntryError, Find, ProgramEntry, Source},
 };
@@ -148,6 +153,21 @@ pub fn discover(place: &Place) -> Discovery {
     icloud::settle(&mut logins);
     let Disk { troubles, looked, .. } = disk;
     Discovery { logins, troubles, looked }
+}
+
+impl Discovery {
+    /// Adds the logins among the items of the keyring, told by their attributes; `program` says of which keyring.
+    pub fn add_keyring(&mut self, items: &[Attributes], program: Program, place: &Place) {
+        let mut disk = Disk::of(place);
+        self.logins.extend(keyring::logins(items, program, &mut disk, place));
+        self.troubles.extend(disk.troubles);
+        icloud::settle(&mut self.logins);
+    }
+
+    /// The logins whose password comes from this source.
+    pub fn using<'a>(&'a self, source: &'a Source) -> impl Iterator<Item = &'a Login> {
+        self.logins.iter().filter(|login| login.way.source().is_some_and(|it| offers::same_source(&it, source)))
+    }
 }
 
 /// Where a program's files are, and how they are read.
@@ -359,6 +379,9 @@ impl Entry {
         let way = match secret {
             Secret::Plain(password) => in_plain_text(program, &file, &name, &password, disk),
             Secret::File(path) => Way::Plain(Source::File(path)),
+            Secret::Command(words) if holds_password(&words) => {
+                Way::Unknown("a command that holds the password itself; better keep it in the keyring".to_owned())
+            }
             Secret::Command(words) => Way::Command(words),
             Secret::Keyring(source) => Way::Keyring(source),
             Secret::Unknown(why) => Way::Unknown(why),
@@ -366,6 +389,16 @@ impl Entry {
         let address = icloud::address(username.as_deref(), beside.as_deref());
         Some(Login { program, file: Some(file), line: Some(line), service, host, username, address, way })
     }
+}
+
+/// Whether a command prints a password that stands in it. It must get neither into the configuration nor onto a screen.
+fn holds_password(words: &[String]) -> bool {
+    let text = match words {
+        [sh, c, text] if sh == "sh" && c == "-c" => text.trim_start(),
+        _ => words.first().map_or("", String::as_str),
+    };
+    let program = text.split_whitespace().next().unwrap_or_default();
+    matches!(program.rsplit('/').next(), Some("echo" | "printf")) || words.iter().any(|word| has_app_password(word))
 }
 
 /// The password as a source, if the file alone tells it by its entry's name: that is how it is going to be read.

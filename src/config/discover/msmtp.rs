@@ -25,7 +25,8 @@ struct Account {
     host: Option<(String, usize)>,
     user: Option<String>,
     from: Option<String>,
-    secret: Option<(Secret, usize)>,
+    password: Option<(Secret, usize)>,
+    command: Option<(Secret, usize)>,
     /// `auth off`, or something that is no password.
     without_password: bool,
     /// Some line is replaced by what a command prints.
@@ -107,33 +108,32 @@ impl Account {
             "auth" => {
                 self.without_password = matches!(argument, "off" | "external" | "gssapi" | "oauthbearer" | "xoauth2");
             }
-            // The command goes before the text, wherever they stand.
-            "passwordeval" => self.secret = shell::command(argument).map(|words| (Secret::Command(words), line)),
-            "password" if !matches!(self.secret, Some((Secret::Command(_), _))) => {
-                self.secret = given().map(|text| (Secret::Plain(Zeroizing::new(text)), line));
-            }
+            "passwordeval" => self.command = shell::command(argument).map(|words| (Secret::Command(words), line)),
+            "password" => self.password = given().map(|text| (Secret::Plain(Zeroizing::new(text)), line)),
             "eval" => self.evaluated = true,
             _ => {}
         }
     }
 
     fn inherit(&mut self, base: &Self) {
-        let Self { host, user, from, secret, without_password, evaluated } = base.clone();
+        let Self { host, user, from, password, command, without_password, evaluated } = base.clone();
         self.host = host.or(self.host.take());
         self.user = user.or(self.user.take());
         self.from = from.or(self.from.take());
-        self.secret = secret.or(self.secret.take());
+        self.password = password.or(self.password.take());
+        self.command = command.or(self.command.take());
         self.without_password |= without_password;
         self.evaluated |= evaluated;
     }
 
     fn entry(self, name: String, file: &Path) -> Option<Entry> {
-        let Self { host, user, from, secret, without_password, evaluated } = self;
+        let Self { host, user, from, password, command, without_password, evaluated } = self;
         if without_password {
             return None;
         }
         let line = host.as_ref().map(|(_, line)| *line);
-        let (secret, line) = match (secret, line) {
+        // The text goes before the command, wherever they stand; so does msmtp.
+        let (secret, line) = match (password.or(command), line) {
             (Some(secret), _) => secret,
             (None, Some(line)) if evaluated => {
                 (Secret::Unknown("perhaps printed by a command (eval), which is not run".to_owned()), line)
@@ -189,6 +189,12 @@ account ring
 host smtp.mail.me.com
 user jane@icloud.com
 
+account both
+host smtp.mail.me.com
+user both@me.com
+password qrst-uvwx-yzab-cdef
+passwordeval pass show both
+
 account local
 host localhost
 auth off
@@ -207,7 +213,8 @@ account default : icloud
                 "18 plain smtp smtp.mail.me.com jane@me.com plain   abcd-efgh-ijkl-mnop ",
                 "18 second smtp smtp.mail.me.com jane@mac.com plain   abcd-efgh-ijkl-mnop ",
                 "25 ring smtp smtp.mail.me.com jane@icloud.com unknown from the keyring or ~/.netrc, where msmtp finds it there",
-                "34 printed smtp smtp.mail.me.com x@icloud.com unknown perhaps printed by a command (eval), which is not run",
+                "31 both smtp smtp.mail.me.com both@me.com plain qrst-uvwx-yzab-cdef",
+                "40 printed smtp smtp.mail.me.com x@icloud.com unknown perhaps printed by a command (eval), which is not run",
             ]
         );
         assert_eq!(found(read, "account a : b\n"), ["1: the account after the colon is not defined above"]);

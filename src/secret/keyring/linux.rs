@@ -4,20 +4,24 @@
 //! connection of our own that opens nothing: is there a service, is it unlocked, does exactly one item match? A dialog is
 //! opened here only, for a person only, and closed again when nobody answers. Never reads a secret itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use keyring_core::CredentialStore;
 use tokio::time::timeout;
 use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, Proxy, fdo, proxy::CacheProperties};
 
-use super::{Asked, Item, KeyringState, Limits, Ready, Unavailable, locked, no_answer, several};
+use super::{Asked, Item, KeyringState, Limits, Listing, Ready, Unavailable, locked, no_answer, several};
 
 const NAME: &str = "org.freedesktop.secrets";
 const ROOT: &str = "/org/freedesktop/secrets";
 const SERVICE: &str = "org.freedesktop.Secret.Service";
 const COLLECTION: &str = "org.freedesktop.Secret.Collection";
 const PROMPT: &str = "org.freedesktop.Secret.Prompt";
+const ITEM: &str = "org.freedesktop.Secret.Item";
+
+/// The most items that are listed. Browsers keep thousands.
+const MOST_ITEMS: usize = 10_000;
 
 /// What the keyring is made ready for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +80,15 @@ pub(super) async fn make_ready(item: &Item, purpose: For, asked: Asked, limits: 
 pub(super) async fn state() -> Result<KeyringState, Unavailable> {
     let service = Service::connect().await?;
     service.state().await.unwrap_or_else(|error| Err(explain(&error)))
+}
+
+/// What the items in unlocked collections are known by. Opens nothing and reads no secret.
+pub(super) async fn list(limits: &Limits) -> Result<Listing, Unavailable> {
+    let listing = async {
+        let service = Service::connect().await?;
+        service.list().await.map_err(|error| explain(&error))
+    };
+    timeout(limits.keyring, listing).await.map_err(|_| no_answer(limits.keyring))?
 }
 
 /// A failure of the crate's own connection.
@@ -149,6 +162,25 @@ impl Service {
             For::Reading | For::Writing => {}
         }
         Ok(Ok(if closed.is_empty() { Seen::Ready(Ready::Yes) } else { Seen::Closed(closed) }))
+    }
+
+    async fn list(&self) -> zbus::Result<Listing> {
+        let mut listing = Listing::default();
+        let collections: Vec<OwnedObjectPath> = self.at(ROOT, SERVICE).await?.get_property("Collections").await?;
+        for collection in collections {
+            if self.is_locked(&collection).await? {
+                listing.part_is_locked = true;
+                continue;
+            }
+            let items: Vec<OwnedObjectPath> = self.at(collection, COLLECTION).await?.get_property("Items").await?;
+            for item in items.into_iter().take(MOST_ITEMS - listing.items.len()) {
+                // One that went away meanwhile is no reason to miss the others.
+                let attributes =
+                    self.at(item, ITEM).await?.get_property::<BTreeMap<String, String>>("Attributes").await;
+                listing.items.extend(attributes.ok());
+            }
+        }
+        Ok(listing)
     }
 
     /// Lets the keyring ask the person, and takes the question back when nobody answers.

@@ -5,9 +5,12 @@
 use std::sync::Arc;
 
 use keyring_core::CredentialStore;
-use security_framework::os::macos::keychain::{KeychainUserInteractionLock, SecKeychain};
+use security_framework::{
+    item::{ItemClass, ItemSearchOptions, Limit},
+    os::macos::keychain::{KeychainUserInteractionLock, SecKeychain},
+};
 
-use super::{Asked, Item, KeyringState, Limits, Ready, Unavailable, locked};
+use super::{Asked, Item, KeyringState, Limits, Listing, Ready, Unavailable, locked};
 
 /// What the keyring is made ready for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +57,28 @@ pub(super) async fn make_ready(item: &Item, _: For, _: Asked, _: &Limits) -> Res
 #[expect(clippy::unnecessary_wraps, reason = "there may be no Secret Service")]
 pub(super) async fn state() -> Result<KeyringState, Unavailable> {
     Ok(KeyringState::Unknown)
+}
+
+/// What the internet passwords are known by, under the names that the Secret Service's programs use. Attributes alone: the
+/// Keychain asks nobody for them.
+#[expect(clippy::unused_async, reason = "the Secret Service has to be asked here")]
+pub(super) async fn list(_: &Limits) -> Result<Listing, Unavailable> {
+    const NOT_FOUND: i32 = -25300;
+    /// The Keychain's names (`kSecAttrServer`, `kSecAttrAccount`, `kSecAttrProtocol`).
+    const NAMES: [(&str, &str); 3] = [("srvr", "server"), ("acct", "user"), ("ptcl", "protocol")];
+    let mut search = ItemSearchOptions::new();
+    let found = search.class(ItemClass::internet_password()).load_attributes(true).limit(Limit::All).search();
+    let found = match found {
+        Ok(found) => found,
+        Err(error) if error.code() == NOT_FOUND => Vec::new(),
+        Err(error) => return Err(explain_failure(&error)),
+    };
+    let items = found.iter().filter_map(security_framework::item::SearchResult::simplify_dict).map(|item| {
+        let named =
+            NAMES.iter().filter_map(|(theirs, ours)| Some(((*ours).to_owned(), item.get(*theirs)?.trim().to_owned())));
+        named.collect()
+    });
+    Ok(Listing { items: items.collect(), part_is_locked: false })
 }
 
 /// Locked, refused and cancelled all arrive here as codes (`facts/crates.md`, section 3, keyring).

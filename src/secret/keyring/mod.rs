@@ -61,6 +61,20 @@ impl Item {
     }
 }
 
+/// What the keyring shows of its items to everybody: never a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The attributes of each item.
+    pub items: Vec<BTreeMap<String, String>>,
+    /// There may be more in what is locked.
+    pub part_is_locked: bool,
+}
+
+/// Lists the items without asking for anything to be unlocked.
+pub(super) async fn list(limits: &Limits) -> Result<Listing, Unavailable> {
+    platform::list(limits).await
+}
+
 /// The keyring. Its thread starts with the first read.
 #[derive(Debug, Default)]
 pub(super) struct Keyring {
