@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use zeroize::Zeroizing;
 
-use super::{super::disk::Text, Set};
+use super::Set;
+use crate::config::discover::disk::Text;
 
 /// A value: texts, and outputs of commands that are not run.
 #[derive(Clone, Default)]
