@@ -140,6 +140,10 @@ impl Imap<'_> {
             ("AUTHENTICATE", false) => self.authenticate(command).await,
             ("IDLE", true) => self.idle(tag).await,
             ("SELECT" | "EXAMINE", true) => self.select(command).await,
+            // For other programs: an empty INBOX and nothing else.
+            ("LIST", true) => self.untagged("* LIST (\\HasNoChildren) \"/\" INBOX", command).await,
+            ("STATUS", true) => self.untagged("* STATUS INBOX (MESSAGES 0 UNSEEN 0)", command).await,
+            ("SEARCH" | "UID", true) => self.untagged("* SEARCH", command).await,
             _ => self.bad(tag).await,
         }
     }
@@ -159,6 +163,11 @@ impl Imap<'_> {
         };
         let encrypted = self.session.wire.encrypted();
         self.session.connection.note_unanswered(mechanism, encrypted, pair.unwrap_or_default());
+    }
+
+    async fn untagged(&mut self, data: &str, command: &Command) -> Result<(), Over> {
+        self.session.wire.say(data).await?;
+        self.completed(command).await
     }
 
     async fn completed(&mut self, command: &Command) -> Result<(), Over> {

@@ -97,6 +97,14 @@ impl Pair {
         let username = if authzid.is_empty() { username.into() } else { format!("{username} for {authzid}") };
         Some(Self { username, password: password.into() })
     }
+
+    /// On SMTP nothing is known of a refusal: whoever asks to be himself (RFC 4616 §2), as GNOME Online Accounts does, is.
+    pub(super) fn oneself(mut self) -> Self {
+        if let Some((himself, _)) = self.username.split_once(" for ").filter(|(who, whom)| who == whom) {
+            self.username = himself.to_owned();
+        }
+        self
+    }
 }
 
 /// Text from base64; `=` alone is the empty one (RFC 4954 §4, RFC 4959 §3).

@@ -114,7 +114,7 @@ impl Smtp<'_> {
         let pair = match mechanism.as_str() {
             "PLAIN" => {
                 let Some(message) = self.response(initial, "").await? else { return Ok(()) };
-                Pair::from_plain(&message)
+                Pair::from_plain(&message).map(Pair::oneself)
             }
             "LOGIN" => {
                 let Some(username) = self.response(initial, "VXNlcm5hbWU6").await? else { return Ok(()) };
