@@ -31,7 +31,7 @@ pub use catalogue::catalogue;
 pub use judge::{Cell, Said, rough};
 pub use message::Message;
 pub use promise::Promise;
-pub use scenario::Scenario;
+pub use scenario::{Group, Scenario};
 pub use wire::{Wire, WireError};
 
 use crate::{
@@ -51,9 +51,13 @@ pub fn channels(config: &Config) -> Vec<Channel> {
     config.notify.desktop.then_some(Channel::Desktop).into_iter().chain(hook).collect()
 }
 
-/// Whether a scenario can be played in a short time under this policy.
+/// Whether a scenario can be played under this policy: in a short time, and with what its ration allows.
 #[must_use]
 pub fn is_playable(scenario: &Scenario, promise: &Promise) -> bool {
+    let dies = !matches!(scenario.group, Group::Causes | Group::Secrets);
+    if dies && !promise.affords_a_verdict() {
+        return false;
+    }
     let most = if scenario.wire.is_some() { ROUNDS_ON_THE_WIRE } else { ROUNDS };
     scenario.lasts().as_millis() / promise.policy().interval.as_millis().max(1) <= most
 }

@@ -17,6 +17,10 @@ const LOGIN: Duration = crate::rehearsal::stage::USUAL;
 /// Failed logins to the verdict and the cause of a reset: two of the leader's first round, its canary, two confirmations
 /// and two more siblings (`verdicts.md`, part 4).
 const A_RESET: u32 = 7;
+/// Failed logins of one account to a verdict that the outage guard holds back: the leader's seven, and a canary.
+const HELD: u32 = 8;
+/// Failed logins to any other verdict on an only password.
+const ALONE: u32 = 4;
 /// What automatic checks leave of the ration.
 const KEPT: u32 = 4;
 
@@ -95,7 +99,15 @@ impl Promise {
     #[must_use]
     pub fn held(&self) -> Duration {
         let [soon, _] = self.policy.confirm;
-        (self.policy.outage_hold + self.longest(soon) + self.slack() + self.grace()).max(self.full())
+        let hold = self.policy.outage_hold + self.longest(soon) + self.slack() + self.grace();
+        hold.max(self.full()) + self.spare(HELD)
+    }
+
+    /// What the ration does not allow today is done on a later day: the time that is lost with so many failed logins.
+    #[must_use]
+    pub fn spare(&self, cost: u32) -> Duration {
+        let days = cost.saturating_sub(1).checked_div(self.automatic()).unwrap_or(0);
+        (DAY + self.noticed()) * days
     }
 
     /// The earliest that such a verdict can fall after the first refusal.
@@ -142,13 +154,25 @@ impl Promise {
     /// allow today is done tomorrow.
     #[must_use]
     pub fn full_for(&self, passwords: usize) -> Duration {
-        if self.affords(passwords) { self.full() } else { DAY + self.noticed() + self.full() }
+        self.full() + self.spare(Self::cost(passwords))
     }
 
     /// Whether the ration is enough for a reset of so many passwords to be told in time.
     #[must_use]
     pub fn affords(&self, passwords: usize) -> bool {
         Self::cost(passwords) <= self.automatic()
+    }
+
+    /// Whether the ration is enough for a held back verdict.
+    #[must_use]
+    pub const fn affords_to_hold(&self) -> bool {
+        HELD <= self.automatic()
+    }
+
+    /// Whether the ration is enough for any verdict at all.
+    #[must_use]
+    pub const fn affords_a_verdict(&self) -> bool {
+        ALONE <= self.automatic()
     }
 
     /// Where this policy, or these channels, make a promise of keypulse's impossible. Each a sentence or two.
@@ -181,6 +205,14 @@ impl Promise {
                  limits.failed_logins_per_account, at least {}.",
                 self.automatic(),
                 A_RESET + KEPT
+            ));
+        }
+        if !self.affords_a_verdict() {
+            remarks.push(format!(
+                "A verdict takes {ALONE} failed logins, and checks may make {} a day: keypulse can hardly call anything \
+                 revoked, and what dies is not rehearsed: limits.failed_logins_per_account, at least {}.",
+                self.automatic(),
+                ALONE + KEPT
             ));
         }
         if policy.outage_hold < late {

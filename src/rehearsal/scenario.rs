@@ -74,7 +74,7 @@ impl Group {
         match self {
             Self::Causes => "Logins that prove nothing",
             Self::Passwords => "Passwords",
-            Self::Outages => "Trouble at Apple and on the way there",
+            Self::Outages => "Trouble at Apple",
             Self::Secrets => "Secrets that cannot be read",
             Self::Machine => "The machine",
             Self::Messages => "Messages",

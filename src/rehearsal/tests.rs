@@ -13,7 +13,7 @@ use crate::{
         incident::IncidentCause,
         name::{Address, CredentialName},
         outbox::Tidings,
-        schedule::Policy,
+        schedule::{Dice, Policy},
     },
     secret::Source,
 };
@@ -24,12 +24,18 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[track_caller]
 fn check(config: &Config, least: usize) {
+    let wrong = wrong(config, least, |_| true);
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What is wrong in those scenarios that are to be played.
+fn wrong(config: &Config, least: usize, played: impl Fn(&Scenario) -> bool) -> Vec<String> {
     let (promise, wire) = (Promise::of(config), Wire::start(&config.servers).unwrap());
     let (playable, too_long): (Vec<_>, Vec<_>) =
         catalogue(config).into_iter().partition(|scenario| is_playable(scenario, &promise));
     assert!(playable.len() >= least, "{} left out", too_long.len());
     let mut wrong = Vec::new();
-    for scenario in playable {
+    for scenario in playable.into_iter().filter(played) {
         let (cell, messages) = rehearse(&scenario, config, &wire);
         let cell_text = format!("must say: {}; said: {}; {:#?}", cell.expected, cell.said(), cell.wrong);
         if !cell.is_right() {
@@ -39,7 +45,7 @@ fn check(config: &Config, least: usize) {
             assert!(message.words.title.starts_with("Test: "), "{:?}", message.words);
         }
     }
-    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    wrong
 }
 
 fn with(policy: Policy) -> Config {
@@ -116,6 +122,39 @@ fn all_is_right_where_hours_are_fractions_of_a_second() {
     let mut config = with(policy);
     config.timeout = Duration::from_secs(10);
     check(&config, 60);
+}
+
+/// The same policies in every run. `KEYPULSE_POLICIES=100` explores others.
+#[test]
+fn all_is_right_under_any_policy() {
+    let explored = std::env::var("KEYPULSE_POLICIES").ok().and_then(|count| count.parse().ok());
+    let (mut dice, mut all) = (Dice::new(explored.unwrap_or(7)), Vec::new());
+    for number in 0..explored.unwrap_or(2) {
+        let mut one_of = |all: &[u64]| {
+            let index = dice.next() % u64::try_from(all.len()).unwrap();
+            Duration::from_secs(60 * all[usize::try_from(index).unwrap()])
+        };
+        let interval = one_of(&[5, 10, 60, 180, 360, 720, 1440]);
+        let soon = one_of(&[1, 2, 10, 60]);
+        let mut number_of = |all: &[u64]| u32::try_from(one_of(all).as_secs() / 60).unwrap();
+        let policy = Policy {
+            interval,
+            jitter_percent: number_of(&[0, 20, 50, 100]),
+            confirm: [soon, soon * number_of(&[2, 3, 8, 12])],
+            stale_after: interval * number_of(&[3, 5, 24]),
+            failed_logins_per_account: number_of(&[8, 9, 10, 11, 12, 15, 30, 100]),
+            concurrent_checks: number_of(&[1, 4]),
+            retest_revoked: one_of(&[60, 1440, 10_080]),
+            outage_hold: one_of(&[10, 60, 360, 4320]),
+            remind_every: Some(one_of(&[60, 1440, 10_080])),
+            ..Policy::default()
+        };
+        let mut config = with(policy);
+        config.timeout = one_of(&[1, 10]) / 20;
+        let wrong = wrong(&config, 90, |scenario| scenario.group != Group::Causes);
+        all.extend((!wrong.is_empty()).then(|| format!("{number}: {:?}\n{}", config.policy, wrong.join("\n"))));
+    }
+    assert!(all.is_empty(), "{}", all.join("\n"));
 }
 
 /// Two accounts, one of them with passwords for one service only; sources that would be seen if they were read.

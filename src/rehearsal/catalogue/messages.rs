@@ -31,7 +31,7 @@ pub(super) fn scenarios(p: &Promise, config: &Config) -> Vec<Scenario> {
     let opened = || Line::new(0, Opened, ResetOrRevoked, noticed + p.full());
     let dies = |scenario: Scenario| {
         scenario
-            .act(Until::For(noticed + p.full() + p.slack()), [Happening::Revoke(FIRST)])
+            .act(Until::Handed(noticed + p.full()), [Happening::Revoke(FIRST)])
             .says(opened())
             .ends(End::Health(FIRST, Health::Revoked))
     };
@@ -66,6 +66,7 @@ pub(super) fn scenarios(p: &Promise, config: &Config) -> Vec<Scenario> {
             .act(Until::For(p.slack()), [Happening::Forget(0)])
             .says(Line::new(0, Resolved, ResetOrRevoked, p.slack())),
         dies(play("restarted-after", "Restarted after all was told", &[1]))
+            .act(Until::For(p.slack()), [])
             .act(Until::For(p.slack()), [Happening::Restart(Duration::ZERO)])
             .ends(End::All(Health::Revoked)),
     ]);
@@ -104,7 +105,7 @@ fn reminders(p: &Promise, dies: &dyn Fn(Scenario) -> Scenario) -> Vec<Scenario> 
     let line = |by| Line::new(0, Reminder, ResetOrRevoked, by);
     vec![
         dies(play("reminders", "It stands until the second reminder", &[1]).reminded())
-            .act(Until::For(every * 2), [])
+            .act(Until::For(every * 2 + p.slack()), [])
             .says(line(first))
             .says(line(second))
             .ends(End::All(Health::Revoked)),

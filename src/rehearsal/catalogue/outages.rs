@@ -98,19 +98,20 @@ fn refusing(p: &Promise) -> Vec<Scenario> {
     // Over before the last confirmation, whenever the first refusal came.
     let short = p.full_at_least() * 9 / 10;
     let hold = p.policy().outage_hold;
-    let retested = p.policy().retest(1, false) * 2 + p.longest(p.policy().interval);
+    // The first re-test accepts it.
+    let retested = p.longest(p.policy().retest(0, false)) + p.slack();
     let under_hold = (hold * 3 / 4).max(p.full_at_least() / 2);
     let mut scenarios = vec![
         play("refuses-valid-for-minutes", "The worst kind of outage, for minutes", &[3])
             .act(Until::Refused(noticed), all(Weather::Refuses))
             .act(Until::For(short), [])
-            .act(Until::For(noticed + p.full()), all(Weather::Fine))
+            .act(Until::For(noticed + p.full_for(3)), all(Weather::Fine))
             .ends(End::All(Health::Healthy)),
-        play("refuses-valid-for-hours", "The worst kind for hours, one account", &[1])
-            .act(Until::For(noticed + p.full() + p.slack()), all(Weather::Refuses))
+        play("refuses-valid-for-hours", "The worst kind until it was told, one account", &[1])
+            .act(Until::Handed(noticed + p.full()), all(Weather::Refuses))
             .says(Line::new(0, Opened, ResetOrRevoked, noticed + p.full()).after(p.full_at_least()))
-            .act(Until::For(retested + noticed), all(Weather::Fine))
-            .says(Line::new(0, Resolved, ResetOrRevoked, retested).withdrawn())
+            .act(Until::For(retested + p.spare(5) + noticed), all(Weather::Fine))
+            .says(Line::new(0, Resolved, ResetOrRevoked, retested + p.spare(5)).withdrawn())
             .ends(End::All(Health::Healthy)),
         play("reset-after-an-outage", "Reset during an outage that says so", &[1])
             .on(Wiring::AsConfigured)
@@ -133,22 +134,22 @@ fn refusing(p: &Promise) -> Vec<Scenario> {
                 .ends(End::All(Health::Healthy)),
         );
     }
-    if hold > p.full_at_least() {
+    if hold > p.full_at_least() && noticed < DAY / 6 {
         scenarios.push(
             play("refuses-valid-two-accounts", "The worst kind, two accounts, under outage_hold", &[2, 1])
                 .act(Until::Refused(noticed), all(Weather::Refuses))
                 .act(Until::For(under_hold), [])
                 .ends(End::Shows(0, ProviderOutageSuspected))
-                .act(Until::For(p.recovered() + hold), all(Weather::Fine))
+                .act(Until::For(p.recovered() + p.held()), all(Weather::Fine))
                 .ends(End::All(Health::Healthy)),
         );
     }
     scenarios.push(
         play("all-works-again", "Reset, and then the same passwords work again", &[3])
-            .act(Until::For(noticed + p.full_for(3) + p.slack()), [Happening::Reset(0)])
+            .act(Until::Handed(noticed + p.full_for(3)), [Happening::Reset(0)])
             .says(Line::new(0, Opened, MainPasswordReset, noticed + p.full_for(3)))
-            .act(Until::For(retested + noticed * 2), [Happening::Reinstate])
-            .says(Line::new(0, Resolved, MainPasswordReset, retested + noticed).withdrawn())
+            .act(Until::For(retested + p.spare(8) + noticed * 2), [Happening::Reinstate])
+            .says(Line::new(0, Resolved, MainPasswordReset, retested + p.spare(8) + noticed).withdrawn())
             .ends(End::All(Health::Healthy)),
     );
     scenarios

@@ -46,13 +46,16 @@ pub(super) fn scenarios(p: &Promise) -> Vec<Scenario> {
     ]
     .into_iter()
     .map(|(name, about, source, cause)| {
-        play(name, about, &[1])
+        // What cannot be read for a day is told of; with a long interval nobody knows of the end before.
+        let told = p.noticed() + p.recovered() > DAY;
+        let free = |scenario: Scenario| if told { scenario.in_the_end() } else { scenario };
+        let broken = play(name, about, &[1])
             .act(Until::For(p.noticed()), [Happening::Source(FIRST, Some(source))])
             .ends(End::All(Health::Unreadable))
             .ends(End::Unread(FIRST, cause))
-            .ends(End::NoLogin)
-            .act(Until::For(p.recovered()), [Happening::Source(FIRST, None)])
-            .ends(End::All(Health::Healthy))
+            .ends(End::NoLogin);
+        let mended = free(broken).act(Until::For(p.recovered()), [Happening::Source(FIRST, None)]);
+        free(mended).ends(End::All(Health::Healthy))
     })
     .collect();
     all.extend(keyring(p));
@@ -78,7 +81,7 @@ fn keyring(p: &Promise) -> Vec<Scenario> {
         play("reset-behind-a-locked-keyring", "Reset while the keyring is locked", &[2])
             .act(Until::For((noticed * 2).min(DAY / 2)), [Happening::Lock, Happening::Reset(0)])
             .ends(End::NoLogin)
-            .act(Until::For(p.full_for(2) + noticed), [Happening::Unlock])
-            .says(Line::new(0, Opened, MainPasswordReset, p.full_for(2) + p.slack()).of_refusal(p.full_for(2))),
+            .act(Until::For(noticed + p.full_for(2) + noticed), [Happening::Unlock])
+            .says(Line::new(0, Opened, MainPasswordReset, noticed + p.full_for(2)).of_refusal(p.full_for(2))),
     ]
 }
