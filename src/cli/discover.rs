@@ -22,7 +22,7 @@ use crate::{
         self, Config,
         discover::{
             Discovery, Login, Place, Program, Way, discover as find,
-            offers::{self, Household},
+            offers::{self, Household, Written},
         },
         edit::{EditError, write_atomically},
     },
@@ -60,13 +60,9 @@ pub(super) fn discover(context: &Context, arguments: &DiscoverArgs) -> Result<u8
     block_on(async {
         let ring = if arguments.home.is_some() { Ring::NotAsked } else { keyring(&mut found, &place).await };
         if arguments.json {
-            if arguments.write {
-                let (told, _) = write(context, &found).await?;
-                print(&format!("{:#}\n", document(&found)))?;
-                return Ok(told.map_or(0, |told| told.finish()));
-            }
+            let code = if arguments.write { write(context, &found).await?.finish() } else { 0 };
             print(&format!("{:#}\n", document(&found)))?;
-            return Ok(0);
+            return Ok(code);
         }
         let path = context.config_file()?;
         let page = |config: &Config| {
@@ -86,11 +82,11 @@ pub(super) fn discover(context: &Context, arguments: &DiscoverArgs) -> Result<u8
             print(&page(&config))?;
             return Ok(0);
         }
-        let (told, added) = write(context, &found).await?;
+        let entered = write(context, &found).await?;
         let (_, config) = configuration(&path)?;
         print(&page(&config))?;
-        print(&page::written(&added, &path, &place.home, width()))?;
-        Ok(told.map_or(0, |told| told.finish()))
+        print(&page::written(&entered.added, &path, &place.home, width()))?;
+        Ok(entered.finish())
     })
 }
 
@@ -129,20 +125,38 @@ fn configuration(path: &std::path::Path) -> Result<(Option<String>, Config), Exi
     Ok((before, config))
 }
 
-type Added = Vec<(CredentialName, Address)>;
+/// What `--write` did.
+struct Entered {
+    added: Vec<(CredentialName, Address)>,
+    refused: Vec<(CredentialName, EditError)>,
+    told: Option<Told>,
+}
+
+impl Entered {
+    /// Says what is left to do; the exit code.
+    fn finish(&self) -> u8 {
+        for (name, why) in &self.refused {
+            anstream::eprintln!("keypulse: {name} is not added: failed to {why}");
+        }
+        let told = self.told.as_ref().map_or(0, Told::finish);
+        told.max(u8::from(!self.refused.is_empty()))
+    }
+}
 
 /// Adds what can be read and is not watched, and has the daemon take it up.
-async fn write(context: &Context, found: &Discovery) -> Result<(Option<Told>, Added), Exit> {
+async fn write(context: &Context, found: &Discovery) -> Result<Entered, Exit> {
     let path = context.config_file()?;
     let (before, config) = configuration(&path)?;
     let households: Vec<Household> = offers::households(&found.logins, &config);
     let text = before.as_deref().unwrap_or(HEADER);
-    let (after, added) = offers::write(text, &path, &households).map_err(edit_failed)?;
-    if added.is_empty() {
-        return Ok((None, added));
-    }
-    write_atomically(&path, before.as_deref(), &after).map_err(Exit::failed)?;
-    Ok((Some(reload(context).await?), added))
+    let Written { text: after, added, refused } = offers::write(text, &path, &households).map_err(edit_failed)?;
+    let told = if added.is_empty() {
+        None
+    } else {
+        write_atomically(&path, before.as_deref(), &after).map_err(Exit::failed)?;
+        Some(reload(context).await?)
+    };
+    Ok(Entered { added, refused, told })
 }
 
 fn edit_failed(error: EditError) -> Exit {

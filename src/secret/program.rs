@@ -43,10 +43,9 @@ impl ProgramEntry {
     pub(super) fn password_in(&self, text: &[u8]) -> Result<Zeroizing<Vec<u8>>, Unavailable> {
         let Self { name, file, entry, find } = self;
         let shown = file.display();
-        let Ok(text) = std::str::from_utf8(text) else {
-            return Err(Unavailable::new(format!("{shown} is not UTF-8 text")));
-        };
-        let password = find(text, entry).map_err(|error| {
+        // Comments in another encoding do not matter; a password in one is not found.
+        let text = Zeroizing::new(String::from_utf8_lossy(text).into_owned());
+        let password = find(&text, entry).map_err(|error| {
             Unavailable::new(match error {
                 EntryError::Unparsable(line, why) => {
                     format!("{shown} cannot be read as {name} does: line {line}: {why}")

@@ -11,7 +11,7 @@ use super::{
 };
 
 pub(super) fn roots(place: &Place) -> Roots {
-    Roots::All(vec![place.config_home.join("aerc/accounts.conf")])
+    vec![vec![place.config_home.join("aerc/accounts.conf")]]
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

@@ -238,6 +238,7 @@ fn text(path: &Path) -> Result<Text, String> {
     if bytes.contains(&0) {
         return Err("not a text".to_owned());
     }
-    let text = std::str::from_utf8(bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes));
-    text.map(|text| Zeroizing::new(text.to_owned())).map_err(|_| "not UTF-8 text".to_owned())
+    // Old files have comments in other encodings; what counts is ASCII.
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&bytes);
+    Ok(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()))
 }

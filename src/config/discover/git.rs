@@ -15,10 +15,11 @@ use super::{
 
 pub(super) fn roots(place: &Place) -> Roots {
     if let Some(path) = place.variable("GIT_CONFIG_GLOBAL") {
-        return Roots::All(vec![path.into()]);
+        return vec![vec![path.into()]];
     }
     let paths = place.system("/etc/gitconfig").into_iter();
-    Roots::All(paths.chain([place.config_home.join("git/config"), place.home.join(".gitconfig")]).collect())
+    let paths = paths.chain([place.config_home.join("git/config"), place.home.join(".gitconfig")]);
+    paths.map(|path| vec![path]).collect()
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

@@ -13,7 +13,7 @@ use super::{
 const WHY: &str = "in the keyring, in a form that is GNOME's own";
 
 pub(super) fn roots(place: &Place) -> Roots {
-    Roots::All(vec![place.config_home.join("goa-1.0/accounts.conf")])
+    vec![vec![place.config_home.join("goa-1.0/accounts.conf")]]
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

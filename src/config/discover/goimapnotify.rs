@@ -33,7 +33,7 @@ pub(super) fn roots(place: &Place) -> Roots {
         found.sort();
         paths.extend(found);
     }
-    Roots::All(paths)
+    paths.into_iter().map(|path| vec![path]).collect()
 }
 
 /// More than anybody has accounts.

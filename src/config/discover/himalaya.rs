@@ -20,15 +20,15 @@ const KEYRING: &str = "himalaya-cli";
 
 pub(super) fn roots(place: &Place) -> Roots {
     if let Some(paths) = place.variable("HIMALAYA_CONFIG") {
-        return Roots::All(std::env::split_paths(&paths).collect());
+        return std::env::split_paths(&paths).map(|path| vec![path]).collect();
     }
     let (home, config) = (&place.home, &place.config_home);
-    Roots::First(vec![
+    vec![vec![
         config.join("himalaya/config.toml"),
         home.join(".config/himalaya/config.toml"),
         home.join("Library/Application Support/himalaya/config.toml"),
         home.join(".himalayarc"),
-    ])
+    ]]
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

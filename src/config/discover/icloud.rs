@@ -9,12 +9,18 @@ use crate::health::name::Address;
 /// of China (`facts/icloud.md` 1.6, 1.7, 7.2, 7.3).
 const SERVERS: [&str; 4] = ["me.com", "mac.com", "icloud.com", "icloud.com.cn"];
 
+/// What the names of those servers say. `www.icloud.com` takes no app-specific password.
+const USES: [&str; 6] = ["imap", "smtp", "mail", "caldav", "carddav", "contacts"];
+
 /// Domains of iCloud Mail's addresses. The same name before the `@` is the same mailbox in all three.
 const ADDRESSES: [&str; 3] = ["icloud.com", "me.com", "mac.com"];
 
 /// Whether a host, in lower case, is one of iCloud's.
 pub(super) fn is_host(host: &str) -> bool {
-    SERVERS.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')))
+    let Some(name) = SERVERS.iter().find_map(|domain| host.strip_suffix(domain)?.strip_suffix('.')) else {
+        return false;
+    };
+    USES.iter().any(|kind| name.contains(kind))
 }
 
 /// Whether a login is one at iCloud: by its server, or by its address where the server says nothing (a tunnel on this
@@ -104,8 +110,16 @@ mod tests {
         ] {
             assert!(is_host(host), "{host}");
         }
-        for host in ["me.com", ".me.com", "imap.notme.com", "icloud.com.example.org", "imap.gmail.com", "", "imac.com"]
-        {
+        for host in [
+            "me.com",
+            ".me.com",
+            "imap.notme.com",
+            "icloud.com.example.org",
+            "imap.gmail.com",
+            "",
+            "imac.com",
+            "www.icloud.com",
+        ] {
             assert!(!is_host(host), "{host}");
         }
     }

@@ -1,7 +1,7 @@
 //! iCloud logins among the items of the keyring, told by their attributes.
 //!
 //! Knows the attributes of secret-tool's examples, of GNOME's network passwords (`server`, `user`, `protocol`), of Geary
-//! (`host`, `login`, `proto`), of msmtp (`host`, `service`, `user`), and Evolution's, which names one of its own files. Pure but
+//! (`host`, `login`, `proto`), of KeePassXC (`URL`, `UserName`), of msmtp (`host`, `service`, `user`), and Evolution's, which names one of its own files. Pure but
 //! for those files. Sees no password.
 
 use std::collections::BTreeMap;
@@ -29,12 +29,12 @@ pub(super) fn logins(items: &[Attributes], program: Program, disk: &mut Disk, pl
 
 fn of_server(item: &Attributes, items: &[Attributes], program: Program) -> Option<Login> {
     let one_of = |names: &[&'static str]| names.iter().find_map(|name| Some((*name, item.get(*name)?)));
-    let (server, value) = one_of(&["server", "host", "hostname"])?;
+    let (server, value) = one_of(&["server", "host", "hostname", "URL"])?;
     let host = url::parse(value).map_or_else(|| value.to_lowercase(), |url| url.host);
     if !icloud::is_host(&host) {
         return None;
     }
-    let user = one_of(&["user", "username", "login", "account"]);
+    let user = one_of(&["user", "username", "login", "account", "UserName"]);
     let kind = one_of(&["protocol", "proto", "service"]);
     let service = use_of(&host, kind.map(|(_, kind)| kind.as_str()).unwrap_or_default());
     let username = user.map(|(_, user)| user.clone());

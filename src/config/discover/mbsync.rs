@@ -15,7 +15,7 @@ use super::{
 
 pub(super) fn roots(place: &Place) -> Roots {
     // isync 1.5 looks in the configuration directory first.
-    Roots::First(vec![place.config_home.join("isyncrc"), place.home.join(".mbsyncrc")])
+    vec![vec![place.config_home.join("isyncrc"), place.home.join(".mbsyncrc")]]
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

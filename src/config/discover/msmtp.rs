@@ -15,9 +15,8 @@ use super::{
 
 /// msmtp reads the system's file and the first of the person's.
 pub(super) fn roots(place: &Place) -> Roots {
-    let own = [place.home.join(".msmtprc"), place.config_home.join("msmtp/config")];
-    let own = own.iter().find(|path| path.exists()).unwrap_or(&own[0]).clone();
-    Roots::All(place.system("/etc/msmtprc").into_iter().chain([own]).collect())
+    let own = vec![place.home.join(".msmtprc"), place.config_home.join("msmtp/config")];
+    place.system("/etc/msmtprc").map(|path| vec![path]).into_iter().chain([own]).collect()
 }
 
 #[derive(Clone, Default)]

@@ -22,13 +22,13 @@ use super::{
 
 pub(super) fn mutt_roots(place: &Place) -> Roots {
     let (home, config) = (&place.home, &place.config_home);
-    Roots::First(vec![home.join(".muttrc"), home.join(".mutt/muttrc"), config.join("mutt/muttrc")])
+    vec![vec![home.join(".muttrc"), home.join(".mutt/muttrc"), config.join("mutt/muttrc")]]
 }
 
 /// NeoMutt also reads Mutt's files; a login in them is shown as Mutt's.
 pub(super) fn neomutt_roots(place: &Place) -> Roots {
     let (home, config) = (&place.home, &place.config_home);
-    Roots::First(vec![
+    vec![vec![
         config.join("neomutt/neomuttrc"),
         config.join("neomutt/muttrc"),
         config.join("mutt/neomuttrc"),
@@ -36,7 +36,7 @@ pub(super) fn neomutt_roots(place: &Place) -> Roots {
         home.join(".neomutt/muttrc"),
         home.join(".mutt/neomuttrc"),
         home.join(".neomuttrc"),
-    ])
+    ]]
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

@@ -10,7 +10,6 @@ use crate::{
     config::{
         Account, Config, Credential,
         edit::{EditError, add_credential},
-        parse,
     },
     health::{
         evidence::{PerService, Service, Services},
@@ -277,26 +276,44 @@ fn usernames(
     (names, conflicts)
 }
 
-/// The text of a configuration with every offer that can be read and is not watched, and what was added.
+/// A configuration with what was offered.
+#[derive(Debug)]
+pub struct Written {
+    /// Its text.
+    pub text: String,
+    /// The credentials that were added, with their accounts.
+    pub added: Vec<(CredentialName, Address)>,
+    /// Those that cannot be written, such as a file whose name is no text.
+    pub refused: Vec<(CredentialName, EditError)>,
+}
+
+/// Adds every offer that can be read and is not watched.
 ///
 /// # Errors
-/// Where the text cannot be edited.
-pub fn write(
-    text: &str,
-    path: &Path,
-    households: &[Household],
-) -> Result<(String, Vec<(CredentialName, Address)>), EditError> {
-    let (mut edited, mut added) = (text.to_owned(), Vec::new());
+/// Where the text as a whole cannot be edited.
+pub fn write(text: &str, path: &Path, households: &[Household]) -> Result<Written, EditError> {
+    let mut written = Written { text: text.to_owned(), added: Vec::new(), refused: Vec::new() };
     for household in households {
         let Some(address) = &household.address else { continue };
         for offer in household.offers.iter().filter(|offer| !offer.watched) {
             let Some(credential) = offer.credential() else { continue };
-            edited = add_credential(&edited, path, address, Some(&household.usernames), &credential)?;
-            added.push((credential.name, address.clone()));
+            match add_credential(&written.text, path, address, Some(&household.usernames), &credential) {
+                Ok(text) => {
+                    written.text = text;
+                    written.added.push((credential.name, address.clone()));
+                }
+                Err(why @ (EditError::UnfitPath | EditError::Unclear)) => written.refused.push((credential.name, why)),
+                Err(
+                    error @ (EditError::Broken(_)
+                    | EditError::NameTaken(..)
+                    | EditError::NoSuchName(_)
+                    | EditError::SendsMail(_)
+                    | EditError::Inline(_)),
+                ) => return Err(error),
+            }
         }
     }
-    parse(&edited, path).map_err(EditError::Broken)?;
-    Ok((edited, added))
+    Ok(written)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::{
 };
 
 pub(super) fn roots(place: &Place) -> Roots {
-    Roots::First(vec![place.config_home.join("offlineimap/config"), place.home.join(".offlineimaprc")])
+    vec![vec![place.config_home.join("offlineimap/config"), place.home.join(".offlineimaprc")]]
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

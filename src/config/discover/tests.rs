@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use std::path::Path;
+
+use super::{program::Read, *};
 
 /// What a parser finds in a text, one line each, passwords included: `LINE ENTRY SERVICE HOST USER KIND HOW`. Or the fault.
 pub(super) fn found(read: Read, text: &str) -> Vec<String> {

@@ -15,13 +15,15 @@ const WHY: &str = "in Thunderbird's own password store";
 
 pub(super) fn roots(place: &Place) -> Roots {
     let home = &place.home;
-    Roots::All(vec![
+    [
         home.join(".thunderbird/profiles.ini"),
         place.config_home.join("thunderbird/profiles.ini"),
         home.join(".var/app/org.mozilla.Thunderbird/.thunderbird/profiles.ini"),
         home.join("snap/thunderbird/common/.thunderbird/profiles.ini"),
         home.join("Library/Thunderbird/profiles.ini"),
-    ])
+    ]
+    .map(|path| vec![path])
+    .into()
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

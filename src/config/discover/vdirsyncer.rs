@@ -15,9 +15,9 @@ use super::{
 
 pub(super) fn roots(place: &Place) -> Roots {
     if let Some(path) = place.variable("VDIRSYNCER_CONFIG") {
-        return Roots::First(vec![place.expand(&path.to_string_lossy())]);
+        return vec![vec![place.expand(&path.to_string_lossy())]];
     }
-    Roots::First(vec![place.home.join(".vdirsyncer/config"), place.config_home.join("vdirsyncer/config")])
+    vec![vec![place.home.join(".vdirsyncer/config"), place.config_home.join("vdirsyncer/config")]]
 }
 
 pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {

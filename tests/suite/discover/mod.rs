@@ -149,7 +149,7 @@ fn what_cannot_be_read_is_named_and_passed_over() {
     fs::write(home.join(".offlineimaprc"), vec![b'#'; 5 << 20]).unwrap();
     fs::write(home.join(".gitconfig"), b"[sendemail]\n\0").unwrap();
     fs::create_dir_all(home.join(".config/himalaya")).unwrap();
-    fs::write(home.join(".config/himalaya/config.toml"), b"a = \"\xff\"\n").unwrap();
+    fs::write(home.join(".config/himalaya/config.toml"), b"a = \"\xff\" # Caf\xe9\nb =\n").unwrap();
     let at = home.to_str().unwrap();
     let told = keypulse.command(&["discover", "--home", at]);
     says(
@@ -164,7 +164,7 @@ fn what_cannot_be_read_is_named_and_passed_over() {
             "~/.config/vdirsyncer/config: not a regular file\n",
             "~/.offlineimaprc: larger than 4 MiB\n",
             "~/.gitconfig: not a text\n",
-            "~/.config/himalaya/config.toml: not UTF-8 text\n",
+            "~/.config/himalaya/config.toml:2: no TOML\n",
         ],
     );
     assert_eq!(rows(&keypulse, &["--home", at], home).len(), 2, "the others are found");

@@ -105,7 +105,8 @@ fn what_was_written_is_written_once() {
         login(Program::Thunderbird, Use::Imap, "john@icloud.com", Way::Unknown(String::new())),
     ];
     let text = "# Mine.\n";
-    let (edited, added) = write(text, Path::new(PATH), &households(&logins, &config(text))).unwrap();
+    let Written { text: edited, added, .. } =
+        write(text, Path::new(PATH), &households(&logins, &config(text))).unwrap();
     assert_eq!(
         edited,
         "# Mine.\n\n[[account]]\naddress = \"john@icloud.com\"\nimap_username = \"john@icloud.com\"\n\n[[account.credential]]\n\
@@ -114,8 +115,8 @@ fn what_was_written_is_written_once() {
          secret.program = { name = \"offlineimap\", file = \"/home/john/.offlineimaprc\", entry = \"R\" }\n"
     );
     assert_eq!(added.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["mbsync", "offlineimap"]);
-    let (again, added) = write(&edited, Path::new(PATH), &households(&logins, &config(&edited))).unwrap();
-    assert_eq!((again, added), (edited, Vec::new()));
+    let again = write(&edited, Path::new(PATH), &households(&logins, &config(&edited))).unwrap();
+    assert_eq!((again.text, again.added), (edited, Vec::new()));
 }
 
 #[test]
@@ -144,5 +145,20 @@ fn an_account_of_another_provider_is_found_by_its_user_name() {
     assert_eq!(told(std::slice::from_ref(&dav), ""), ["-: vdirsyncer imap+smtp"]);
     let text = "[[account]]\naddress = \"john@icloud.com\"\nsmtp_username = \"john@gmail.com\"\n";
     assert_eq!(told(&[dav], text), ["john@icloud.com: vdirsyncer imap+smtp"]);
-    assert!(write("", Path::new(PATH), &households(&[], &config(""))).unwrap().1.is_empty());
+}
+
+#[test]
+fn what_cannot_be_written_keeps_nothing_else_back() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let file = PathBuf::from(std::ffi::OsString::from_vec(b"/home/john/pw\xff".to_vec()));
+    let long = Way::Keyring(Source::Keyring { service: "himalaya-cli".into(), username: "x".repeat(300) });
+    let logins = [
+        login(Program::Offlineimap, Use::Imap, "john", Way::Plain(Source::File(file))),
+        login(Program::Himalaya, Use::Imap, "john", long),
+        login(Program::Mbsync, Use::Imap, "john", pass("a")),
+    ];
+    let written = write("", Path::new(PATH), &households(&logins, &config(""))).unwrap();
+    let names = |list: Vec<&CredentialName>| list.into_iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(written.added.iter().map(|(name, _)| name).collect()), ["mbsync"]);
+    assert_eq!(names(written.refused.iter().map(|(name, _)| name).collect()), ["offlineimap", "himalaya"]);
 }
