@@ -3,10 +3,12 @@
 //! Every step of the engine is committed here before anybody outside sees it. Secrets are not here: pairs are keyed digests,
 //! and the key lies beside the database. One process at a time holds the state: [`Store::open`] takes a lock.
 
+mod past;
 mod recent;
 mod sound;
 mod tally;
 
+pub use past::PastLogin;
 pub use recent::PastAttempt;
 pub use sound::Soundness;
 

@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, task::JoinSet, time::timeout};
 
 use super::{
-    LONGEST_WAIT, Problem, Reservation, StatusDocument, StreamEvent,
+    HistoryQuery, LONGEST_WAIT, Problem, Reservation, StatusDocument, StreamEvent, TransitionDocument,
     document::SCHEMA,
     routes::{CheckBody, PauseBody, ReserveBody, SettleBody, SnoozeBody, UnsnoozeBody},
     socket::is_friend,
@@ -163,6 +163,15 @@ impl Client {
         let answer: (_, serde_json::Value) = self.ask(Method::POST, "/v1/ration/settle", body, self.patience).await?;
         drop(answer);
         Ok(())
+    }
+
+    /// Changes of health, the newest first.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; an unknown name is a [`Problem::UNKNOWN_NAME`].
+    pub async fn history(&self, query: &HistoryQuery) -> Result<Vec<TransitionDocument>, ClientError> {
+        let path = format!("/v1/history?{}", query.to_url());
+        Ok(self.ask(Method::GET, &path, Bytes::new(), self.patience).await?.1)
     }
 
     /// What happens from now on.

@@ -25,7 +25,7 @@ pub enum StreamEvent {
     Incident(IncidentMessage),
 }
 
-/// A change of health, as the history shows it.
+/// A change of health, as the history shows it; with `from` and `to` the same, of the cause behind it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransitionDocument {
     /// Grows by one with each.
@@ -44,6 +44,9 @@ pub struct TransitionDocument {
     pub cause: Option<IncidentCause>,
     /// Concluded from its siblings, not asked itself.
     pub presumed: bool,
+    /// Why, in words. (Beyond the contract.)
+    #[serde(default)]
+    pub reason: String,
 }
 
 impl TransitionDocument {
@@ -59,6 +62,7 @@ impl TransitionDocument {
             to: transition.to,
             cause: transition.cause,
             presumed: transition.presumed,
+            reason: transition.reason.clone(),
         }
     }
 }
@@ -201,7 +205,7 @@ mod tests {
         let expected = concat!(
             "event: transition\n",
             r#"data: {"id":42,"at":"2026-11-22T20:00:00Z","account":"jane@me.com","credential":"mutt","#,
-            r#""from":"healthy","to":"suspect","cause":null,"presumed":false}"#,
+            r#""from":"healthy","to":"suspect","cause":null,"presumed":false,"reason":"refused by imap"}"#,
             "\n\n",
         );
         assert_eq!(transition().frame(), expected);

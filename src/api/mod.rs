@@ -7,6 +7,7 @@
 pub mod client;
 pub mod document;
 pub mod events;
+pub mod history;
 pub mod metrics;
 pub mod problem;
 mod routes;
@@ -20,6 +21,7 @@ pub mod unknown;
 pub use client::{Checked, Client, ClientError};
 pub use document::{AccountDocument, DaemonInfo, StatusDocument};
 pub use events::{IncidentEvent, IncidentMessage, StreamEvent, TransitionDocument};
+pub use history::{HistoryQuery, PastError, Since};
 pub use problem::Problem;
 pub use server::{Limits, serve};
 pub use socket::{BindError, Listener, bind};
@@ -95,6 +97,13 @@ pub enum Request {
     Resume {
         /// At once.
         reply: oneshot::Sender<StatusDocument>,
+    },
+    /// Changes of health.
+    History {
+        /// Which.
+        query: HistoryQuery,
+        /// At once: the newest first.
+        reply: oneshot::Sender<Result<Vec<TransitionDocument>, PastError>>,
     },
     /// Read the configuration again.
     Reload {

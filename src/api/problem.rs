@@ -5,7 +5,7 @@ use std::fmt;
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::{RationUsedUp, SnoozeError, Time, UnknownName};
+use super::{PastError, RationUsedUp, SnoozeError, Time, UnknownName};
 
 /// One error. `type` is always `about:blank` (RFC 9457, section 4.2.1): `code` tells programs which one it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +99,18 @@ impl From<SnoozeError> for Problem {
             SnoozeError::Unknown(unknown) => unknown.into(),
             SnoozeError::NothingStands(_) => {
                 Self::new(StatusCode::CONFLICT, Self::NOTHING_TO_SNOOZE, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<PastError> for Problem {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::Unknown(unknown) => unknown.into(),
+            PastError::State(why) => {
+                let detail = format!("the daemon failed to {why}");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, Self::UNREADABLE, detail)
             }
         }
     }

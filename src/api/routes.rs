@@ -2,6 +2,8 @@
 //!
 //! Decides the form of requests and answers: paths, methods, bodies, status codes. What the answers say is the daemon's.
 
+mod past;
+
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use futures_util::stream;
@@ -122,7 +124,7 @@ async fn route(
     }
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
     let (allow, taken) = match path {
-        "/v1/status" | "/metrics" | "/healthz" => {
+        "/v1/status" | "/v1/history" | "/metrics" | "/healthz" => {
             ("GET, HEAD", head.method == Method::GET || head.method == Method::HEAD)
         }
         "/v1/events" => ("GET", head.method == Method::GET),
@@ -140,6 +142,11 @@ async fn route(
     match path {
         "/v1/status" => status(shared, &names_in(query)?).await,
         "/metrics" => metrics(shared, &names_in(query)?).await,
+        "/v1/history" => {
+            let query = past::history_query(query)?;
+            let changes = ask(shared, |reply| Request::History { query, reply }).await?.map_err(Problem::from)?;
+            Ok(json(StatusCode::OK, &changes))
+        }
         "/v1/events" => events(shared, peer).await,
         "/v1/check" => check(shared, parse(&body)?).await,
         "/v1/snooze" => snooze(shared, parse(&body)?).await,

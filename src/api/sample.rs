@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::{DaemonInfo, StatusDocument};
+use super::{DaemonInfo, HistoryQuery, PastError, StatusDocument, TransitionDocument, UnknownName};
 use crate::health::{
-    credential::Health,
+    credential::{Health, Transition},
     evidence::{Finding, Service},
     incident::{Incident, IncidentCause},
     name::{Address, CredentialName},
@@ -110,6 +110,32 @@ pub(crate) fn accounts() -> Vec<AccountStatus> {
     reset.failed_logins_24h = 4;
     reset.incident = Some(incident(IncidentCause::MainPasswordReset, &["thunderbird", "nas"]));
     vec![reset, account("jane@me.com", vec![healthy("mutt", None, 3)])]
+}
+
+/// What `/v1/history` answers.
+pub(crate) fn history(query: &HistoryQuery) -> Result<Vec<TransitionDocument>, PastError> {
+    let change = |id, minutes, from, to, cause| Transition {
+        id,
+        at: minutes_ago(minutes),
+        account: Address::new("johnappleseed@icloud.com").unwrap(),
+        credential: name("thunderbird"),
+        from,
+        to,
+        reason: "refused by imap and smtp".into(),
+        cause,
+        presumed: false,
+    };
+    if let Some(unknown) = query.names.iter().find(|name| name.as_str() != "thunderbird") {
+        return Err(PastError::Unknown(UnknownName::credential(unknown, ["thunderbird"])));
+    }
+    let cause = Some(IncidentCause::MainPasswordReset);
+    let all = [
+        change(43, 12, Health::Suspect, Health::Revoked, cause),
+        change(42, 29, Health::Healthy, Health::Suspect, None),
+    ];
+    let since = query.since.map_or(minutes_ago(1000), |since| since.on_time_line(NOW, 0));
+    let wanted = all.iter().filter(|change| change.at >= since).take(usize::try_from(query.limit).unwrap());
+    Ok(wanted.map(|change| TransitionDocument::build(change, 0)).collect())
 }
 
 pub(crate) fn daemon() -> DaemonInfo {

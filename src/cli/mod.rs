@@ -6,6 +6,7 @@
 pub mod add;
 pub mod advice;
 mod attempts;
+mod chronicle;
 pub mod completions;
 pub mod config;
 mod context;
@@ -13,6 +14,7 @@ pub mod demo;
 pub mod discover;
 pub mod doctor;
 pub mod exit;
+pub mod history;
 mod keep;
 pub mod line;
 pub mod man;
@@ -83,6 +85,12 @@ enum Command {
     /// Silent. 1 only while the password is revoked or rejected, else 0, so that `keypulse ok mbsync && mbsync -a` stops
     /// knocking with a dead password and is in nobody's way otherwise.
     Ok(OkArgs),
+    /// Show what changed so far, the oldest first
+    ///
+    /// From the daemon, or from the stored state where none runs. JSON lines come the newest first.
+    History(history::HistoryArgs),
+    /// Show what changes from now on, until Ctrl-C or the daemon's end
+    Events(history::EventsArgs),
     /// Find iCloud logins in the configuration of your programs
     Discover(discover::DiscoverArgs),
     /// Take a password, try it on both servers, store it and watch it
@@ -231,6 +239,8 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Status(arguments) => status::status(&context, &arguments),
         Command::Check(arguments) => status::check(&context, &arguments),
         Command::Ok(arguments) => status::ok(&context, &arguments),
+        Command::History(arguments) => history::history(&context, &arguments),
+        Command::Events(arguments) => history::events(&context, &arguments),
         Command::Discover(arguments) => discover::discover(&context, &arguments),
         Command::Add(arguments) => add::add(&context, &arguments),
         Command::Replace(arguments) => replace::replace(&context, &arguments),

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{ClientError, Problem, StatusDocument, UnknownName, metrics},
     config::{self, Config},
-    daemon::{self, Heart, Outward, Paths, RunError},
+    daemon::{self, Heart, Outward, Paths, RunError, Stored},
     health::{credential::Health, event::Event, name::CredentialName},
     store::StoreError,
 };
@@ -102,7 +102,7 @@ pub(super) async fn look(context: &Context, names: &[CredentialName]) -> Result<
 /// The status from the stored state, whether or not a daemon runs.
 pub(super) fn stored(context: &Context) -> Result<StatusDocument, Exit> {
     let paths = context.paths()?;
-    Ok(daemon::stored(&config::load(&paths.config)?, &paths)?)
+    Ok(Stored::look(&config::load(&paths.config)?, &paths)?.document())
 }
 
 /// The metrics: the daemon's, or from the stored state where none runs.

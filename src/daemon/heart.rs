@@ -5,15 +5,15 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::debug;
 
-use super::{RunError, guest::target};
+use super::{Past, RunError, guest::target};
 use crate::{
     api::{DaemonInfo, StatusDocument},
     config::{self, Config},
     health::{
         account::CredentialSetup,
-        credential::{Overall, Transition},
+        credential::Transition,
         engine::Engine,
-        event::{Action, Event, Handover, Memory, Order, Record, Setup},
+        event::{Action, Event, Handover, Order, Record, Setup},
         evidence::{Cause, Outcome, Service},
         name::{Address, CredentialName},
         outbox::{Channel, Tidings},
@@ -160,6 +160,13 @@ impl Heart {
         let now = self.now();
         let document = StatusDocument::build(&self.engine.status(now), daemon, now, self.offset_ms());
         document.with_pause(self.engine.paused_until(), self.offset_ms())
+    }
+
+    /// What happened, for those who ask.
+    #[must_use]
+    pub fn past(&self) -> Past<'_> {
+        let (now, offset_ms) = (self.now(), self.offset_ms());
+        Past { store: Some(&self.store), engine: &self.engine, now, offset_ms }
     }
 
     /// What a task found out, as the engine understands it. A secret stays here until its round ends.
@@ -377,26 +384,6 @@ impl Heart {
     }
 }
 
-/// The status from the stored state, for where no daemon runs. Nothing is locked, written or asked.
-///
-/// # Errors
-/// Where there is a state and it cannot be used.
-pub fn stored(config: &Config, paths: &Paths) -> Result<StatusDocument, StoreError> {
-    let (memory, clock, nothing) = match Store::look(&paths.state) {
-        Ok(store) => (store.memory()?, Clock::resume(store.anchor()?.as_ref()), false),
-        Err(StoreError::Absent) => (Memory::default(), Clock::resume(None), true),
-        Err(error) => return Err(error),
-    };
-    let now = clock.now();
-    let engine = Engine::new(setup(config), memory, seed(now), now);
-    let document = StatusDocument::build(&engine.status(now), None, now, clock.offset_ms());
-    let mut document = document.with_pause(engine.paused_until(), clock.offset_ms());
-    if nothing {
-        document.overall = Overall::Unknown; // nobody ever looked
-    }
-    Ok(document)
-}
-
 /// What the metrics count, from the stored state.
 ///
 /// # Errors
@@ -410,7 +397,7 @@ pub fn stored_tally(paths: &Paths) -> Result<Tally, StoreError> {
 }
 
 /// The configuration as far as the engine is concerned.
-fn setup(config: &Config) -> Setup {
+pub(super) fn setup(config: &Config) -> Setup {
     let credentials = |account: &config::Account| {
         let credentials = account.credentials.iter().map(|credential| CredentialSetup {
             name: credential.name.clone(),
@@ -434,6 +421,6 @@ fn setup(config: &Config) -> Setup {
 }
 
 /// Jitter shall differ between machines and starts; nothing secret hangs on it.
-fn seed(now: Timestamp) -> u64 {
+pub(super) fn seed(now: Timestamp) -> u64 {
     now.as_millis().unsigned_abs() ^ (u64::from(std::process::id()) << 40)
 }

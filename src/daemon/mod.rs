@@ -6,12 +6,14 @@
 mod deliver;
 mod guest;
 mod heart;
+mod past;
 mod quiet;
 mod requests;
 
 use deliver::Showing;
 pub use guest::{Dead, fingerprint, known_dead, last_read, target};
-pub use heart::{Effect, Heart, Outward, Paths, stored, stored_tally};
+pub use heart::{Effect, Heart, Outward, Paths, stored_tally};
+pub use past::{Past, Stored};
 
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 

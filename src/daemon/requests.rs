@@ -52,6 +52,9 @@ impl Daemon {
                 info!("resumed");
                 let _ = reply.send(self.document());
             }
+            Request::History { query, reply } => {
+                let _ = reply.send(self.heart.past().history(&query));
+            }
             Request::Reload { reply } => {
                 let _ = reply.send(self.reload()?);
             }

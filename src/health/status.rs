@@ -32,6 +32,11 @@ impl Engine {
         self.accounts.iter().flat_map(|account| &account.credentials).any(|credential| credential.setup.name == *name)
     }
 
+    /// The names of all configured credentials.
+    pub fn names(&self) -> impl Iterator<Item = &CredentialName> {
+        self.accounts.iter().flat_map(|account| &account.credentials).map(|credential| &credential.setup.name)
+    }
+
     /// How many failed logins a person may still spend on this account, configured or not.
     #[must_use]
     pub fn logins_left(&self, address: &Address, now: Timestamp) -> u32 {

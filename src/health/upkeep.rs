@@ -28,14 +28,14 @@ impl Engine {
 
     /// Records every change of health. Where the incident has a cause that it had not before, those of its credentials whose
     /// health stays as it was get a row, too: the history keeps both causes.
-    fn transitions(&mut self, index: usize, renamed: bool, now: Timestamp, actions: &mut Vec<Action>) {
+    fn transitions(&mut self, index: usize, renamed: Option<Renamed>, now: Timestamp, actions: &mut Vec<Action>) {
         let (policy, mut last_id) = (self.policy.clone(), self.last_id);
         let Some(account) = self.accounts.get_mut(index) else { return };
         let mut changes = Vec::new();
         for (at, credential) in account.credentials.iter().enumerate() {
             let to = account.health_at(credential, &policy, now);
             let member = |file: &IncidentFile| file.incident.credentials.contains(&credential.setup.name);
-            if to != credential.memory.health || renamed && account.incident.as_ref().is_some_and(member) {
+            if to != credential.memory.health || renamed.is_some() && account.incident.as_ref().is_some_and(member) {
                 let login = account.login_of(credential);
                 let presumed = login.and_then(Login::verdict).is_some_and(|verdict| verdict.presumed);
                 last_id += 1;
@@ -48,7 +48,12 @@ impl Engine {
                         credential: credential.setup.name.clone(),
                         from: credential.memory.health,
                         to,
-                        reason: reason(account, at, to),
+                        reason: match renamed {
+                            Some(Renamed { before: Some(before) }) if to == credential.memory.health => {
+                                format!("the cause was {before}")
+                            }
+                            Some(Renamed { .. }) | None => reason(account, at, to),
+                        },
                         cause: account.incident.as_ref().map(|file| file.incident.cause),
                         presumed,
                     },
@@ -66,12 +71,12 @@ impl Engine {
         self.last_id = last_id;
     }
 
-    /// Opens, follows and closes the incident. Whether it has a cause now that it had not before.
-    fn incident_upkeep(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) -> bool {
+    /// Opens, follows and closes the incident. Says so if it has a cause now that it had not before.
+    fn incident_upkeep(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) -> Option<Renamed> {
         let id = self.last_id + 1;
         let (policy, channels, running) = (self.policy.clone(), self.channels.clone(), now.since(self.watching_since));
         let (online, paused) = (self.online, self.paused_until.is_some());
-        let Some(account) = self.accounts.get_mut(index) else { return false };
+        let account = self.accounts.get_mut(index)?;
         let mut tidings = None;
         let cause = |account: &Account| account.incident.as_ref().map(|file| file.incident.cause);
         let before = cause(account);
@@ -108,7 +113,7 @@ impl Engine {
                 }
             }
         }
-        let renamed = cause(account).is_some_and(|cause| before != Some(cause));
+        let renamed = cause(account).filter(|cause| before != Some(*cause)).map(|_| Renamed { before });
         let Some(tidings) = tidings else { return renamed };
         let file = match tidings {
             Tidings::Resolved => account.closed.last(),
@@ -210,6 +215,13 @@ impl Engine {
             }
         }
     }
+}
+
+/// An incident has a cause that it had not before.
+#[derive(Clone, Copy)]
+struct Renamed {
+    /// `None`: it is new.
+    before: Option<IncidentCause>,
 }
 
 impl Account {

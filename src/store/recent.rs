@@ -1,7 +1,7 @@
-//! The latest changes and attempts, for `report`.
+//! The latest attempts, for `report`.
 
 use super::{Store, StoreError};
-use crate::health::{credential::Transition, schedule::Timestamp};
+use crate::health::schedule::Timestamp;
 
 /// An attempt of the past: what it was for and how it ended, without the server's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,21 +25,6 @@ pub struct PastAttempt {
 }
 
 impl Store {
-    /// The latest changes of health, newest first.
-    ///
-    /// # Errors
-    /// Where they cannot be read.
-    pub fn recent_transitions(&self, limit: u32) -> Result<Vec<Transition>, StoreError> {
-        let rows = || {
-            let mut statement =
-                self.connection.prepare("SELECT transition FROM transitions ORDER BY id DESC LIMIT ?")?;
-            let rows = statement.query_map([limit], |row| row.get::<_, String>(0))?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
-        let rows = rows().map_err(|source| self.sqlite(source))?;
-        rows.iter().map(|text| self.parse(text)).collect()
-    }
-
     /// The latest attempts, newest first.
     ///
     /// # Errors

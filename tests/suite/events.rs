@@ -30,7 +30,7 @@ fn events_stream_transitions_and_incidents() {
     mail.dovecot.set_password(ADDRESS, NEW);
     let suspected = stream.until("transition", |data| data["to"] == "suspect");
     let keys: Vec<_> = suspected.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["account", "at", "cause", "credential", "from", "id", "presumed", "to"]);
+    assert_eq!(keys, ["account", "at", "cause", "credential", "from", "id", "presumed", "reason", "to"]);
     assert_eq!((&suspected["credential"], &suspected["from"]), (&json!("mutt"), &json!("healthy")));
     assert!(is_whole_second(suspected["at"].as_str().unwrap()), "{suspected}");
     let opened = stream.until("incident", |data| data["event"] == "incident-opened");

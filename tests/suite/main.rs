@@ -29,6 +29,7 @@ mod entry;
 mod events;
 mod faults;
 mod formats;
+mod history;
 mod lab_smoke;
 mod layers;
 mod logs;

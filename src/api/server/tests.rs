@@ -132,6 +132,9 @@ fn answer(request: Request, events: &broadcast::Sender<StreamEvent>) {
         Request::Subscribe { reply } => {
             let _ = reply.send(events.subscribe());
         }
+        Request::History { query, reply } => {
+            let _ = reply.send(sample::history(&query));
+        }
         Request::Reload { reply } => {
             let _ = reply.send(Err("config.toml:3:1: unknown key `intervall`".into()));
         }
@@ -173,6 +176,7 @@ fn event(id: u64) -> StreamEvent {
         to: Health::Suspect,
         cause: None,
         presumed: false,
+        reason: "refused by imap".into(),
     })
 }
 

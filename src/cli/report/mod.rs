@@ -139,7 +139,7 @@ impl Report {
         let anchor = store.as_ref().and_then(|store| store.anchor().ok()?);
         let offset = Clock::resume(anchor.as_ref()).offset_ms();
         let (changes, attempts) = store.map_or_else(Default::default, |store| {
-            let changes = store.recent_transitions(CHANGES).unwrap_or_default();
+            let changes = store.transitions(&[], None, CHANGES).unwrap_or_default();
             (changes, store.recent_attempts(ATTEMPTS).unwrap_or_default())
         });
         let mut versions =
