@@ -171,7 +171,7 @@ async fn until_closed((_, events): &mut Shown, wait: Duration) {
 
 pub(super) fn remedy(reason: &str) -> &'static str {
     // A service that could not be started: most often there is no screen.
-    if reason.contains("no session bus") || reason.contains(".Spawn.") {
+    if reason.contains("no session bus") || reason.contains("failed to connect to") || reason.contains(".Spawn.") {
         "run it in a desktop session of your user (DBUS_SESSION_BUS_ADDRESS is set there); on a machine without one set \
          notify.desktop = false and use notify.hook"
     } else if reason.contains("no notification service") {

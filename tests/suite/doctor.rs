@@ -74,8 +74,8 @@ fn where_all_is_well_it_says_so() {
     says(&document, "configuration", "", "ok", "1 account, 1 password");
     says(&document, "password", "mutt", "ok", "read from a file, of the right shape");
     says(&document, "keyring", "", "ok", "no password is kept in one");
-    says(&document, "server", &icloud.port(Service::Imap).to_string(), "ok", "imap answers, encrypted and trusted");
-    says(&document, "server", &icloud.port(Service::Smtp).to_string(), "ok", "smtp answers, encrypted and trusted");
+    says(&document, "server", &icloud.port(Service::Imap).to_string(), "ok", "answers, encrypted and trusted");
+    says(&document, "server", &icloud.port(Service::Smtp).to_string(), "ok", "answers, encrypted and trusted");
     says(&document, "clock", "", "ok", "fits the servers' certificates");
     says(&document, "daemon", "", "ok", "running since");
     says(&document, "socket", "", "ok", "for you alone");

@@ -47,7 +47,9 @@ fn judge(config: &Config, found: Found, now: Time, local: &dyn Fn(Time) -> Strin
         let Ok(look) = found.of(service) else { continue };
         let other = found.of(service.other()).as_ref().ok();
         let server = config.servers.of(service);
-        lines.push(line(service, server, look, other, now, local).of(&format!("{}:{}", server.host, server.port)));
+        lines.push(
+            line(service, server, look, other, now, local).of(&format!("{service} {}:{}", server.host, server.port)),
+        );
         // One that fits is enough: then the other certificate is no good, and not the clock.
         match what_of_the_clock(server, look, now) {
             Some(Clock::Fits) => clock = Some(Clock::Fits),
@@ -74,7 +76,7 @@ fn line(
             n => format!("{n} addresses"),
         };
         let ms = look.took.as_millis();
-        return Line::ok(about, format!("{service} answers, encrypted and trusted ({addresses}, {ms} ms){issuer}"));
+        return Line::ok(about, format!("answers, encrypted and trusted ({addresses}, {ms} ms){issuer}"));
     };
     if look.addresses.is_empty() {
         let both = other.is_some_and(|other| other.addresses.is_empty());
