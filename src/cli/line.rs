@@ -187,7 +187,7 @@ mod tests {
             r#"  ✓ mutt  &lt;b&gt;M&amp;M&lt;/b&gt;  healthy  accepted 3 min ago · next check in 41 min\n"#,
             r#"  ✗ nas               revoked  accepted 6 h ago · next check in 23 h\n"#,
             r#"      Make a new one: account.apple.com → Sign-In and Security → App-Specific\n"#,
-            r#"      Passwords, then:\n      keypulse add nas --account jane@me.com\n"#,
+            r#"      Passwords, then:\n      keypulse replace nas\n"#,
             r#"      IMAP: NO [AUTHENTICATIONFAILED] Authentication Failed\n"#,
             r#"      SMTP: 535 5.7.8 Error: authentication failed\n\n"#,
             r#"1 healthy, 1 revoked · daemon running since 14:02</tt>","class":"critical","percentage":50}"#,

@@ -81,7 +81,7 @@ fn wrong_usage_is_64_and_says_what_was_meant() {
         complains(&keypulse.command(arguments), 64, texts);
     }
     let (_icloud, keypulse) = watched();
-    check(&keypulse, &["stauts"], &["'stauts'", "similar subcommand exists: 'status'"]);
+    check(&keypulse, &["stauts"], &["'stauts'", "'status'"]);
     check(&keypulse, &["statsu", "--json"], &["'status'"]);
     check(&keypulse, &["check", "--jsn"], &["'--jsn'", "'--json'"]);
     check(&keypulse, &["status", "--format", "xml"], &["'xml'", "table, json"]);

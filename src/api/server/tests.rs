@@ -230,7 +230,7 @@ async fn every_mistake_is_a_problem_that_says_what_was_wrong() {
     check_problem(&house.get("/v1/status?name=%fg").await, 400, "bad-request");
     check_problem(&house.get("/v1/status?nmae=mutt").await, 400, "bad-request");
     check_problem(&house.get("/").await, 404, "unknown-path");
-    check_problem(&house.get("/metrics").await, 404, "unknown-path");
+    check_problem(&house.get("/metric").await, 404, "unknown-path");
     check_problem(&house.get("/v1/check").await, 405, "wrong-method");
     check_problem(&house.post("/v1/status", "").await, 405, "wrong-method");
     check_problem(&house.post("/v1/events", "").await, 405, "wrong-method");

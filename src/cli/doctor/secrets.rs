@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 
 use super::line::{Check, Line};
 use crate::{
-    config::{Account, Config, Credential},
+    config::{Config, Credential},
     health::evidence::Cause,
     secret::{Asked, KeyringState, Reader, Source, Unavailable},
 };
@@ -16,12 +16,12 @@ const AT_ONCE: usize = 8;
 
 pub(super) async fn check(config: &Config) -> Vec<Line> {
     let reader = Reader::new();
-    let all = config.accounts.iter().flat_map(|account| account.credentials.iter().map(move |it| (account, it)));
-    let reading = all.map(|(account, credential)| {
+    let all = config.accounts.iter().flat_map(|account| &account.credentials);
+    let reading = all.map(|credential| {
         let reader = &reader;
         async move {
             let read = reader.read(&credential.secret, credential.any_shape, Asked::Background).await.map(drop);
-            password(account, credential, read)
+            password(credential, read)
         }
     });
     let mut lines: Vec<Line> = stream::iter(reading.collect::<Vec<_>>()).buffered(AT_ONCE).collect().await;
@@ -29,7 +29,7 @@ pub(super) async fn check(config: &Config) -> Vec<Line> {
     lines
 }
 
-fn password(account: &Account, credential: &Credential, read: Result<(), Unavailable>) -> Line {
+fn password(credential: &Credential, read: Result<(), Unavailable>) -> Line {
     let name = &credential.name;
     let line = match read {
         Ok(()) if credential.any_shape => {
@@ -39,12 +39,12 @@ fn password(account: &Account, credential: &Credential, read: Result<(), Unavail
         Err(unavailable) => {
             let remedy = match (unavailable.cause, &credential.secret) {
                 (Cause::SecretMalformed, Source::Keyring { .. }) => {
-                    format!("keypulse add {name} --account {}", account.address)
+                    format!("keypulse replace {name}")
                 }
                 (_, Source::Keyring { .. }) if unavailable.detail.contains("locked") => {
                     format!("keypulse check {name}")
                 }
-                (_, Source::Keyring { .. }) => format!("keypulse add {name} --account {}", account.address),
+                (_, Source::Keyring { .. }) => format!("keypulse replace {name}"),
                 (_, source) => remedy(source),
             };
             Line::failure(Check::Password, unavailable.detail, remedy)
