@@ -119,6 +119,25 @@ type Shown = (Desktop, mpsc::Receiver<DesktopEvent>);
 async fn show(shown: &mut Option<Shown>) -> Result<bool, Exit> {
     let (desktop, mut events) = Desktop::start(true);
     desktop.show(Notice { incident: INCIDENT, message: alert::sample(), silent: false, replaces: None });
+    let answer = answered(&mut events).await;
+    *shown = Some((desktop, events));
+    match answer {
+        Ok(()) => {
+            let by = Desktop::service().await.map(|service| format!(" by {service}")).unwrap_or_default();
+            print(&format!("desktop: shown{by}\n"))?;
+            Ok(true)
+        }
+        Err(reason) => {
+            *shown = None;
+            anstream::eprintln!("desktop: not shown: {reason}");
+            anstream::eprintln!("hint: {}", remedy(&reason));
+            Ok(false)
+        }
+    }
+}
+
+/// Whether the desktop shows what it was just given; else why not.
+pub(super) async fn answered(events: &mut mpsc::Receiver<DesktopEvent>) -> Result<(), String> {
     let answer = async {
         loop {
             match events.recv().await {
@@ -135,21 +154,7 @@ async fn show(shown: &mut Option<Shown>) -> Result<bool, Exit> {
             }
         }
     };
-    let answer = timeout(PATIENCE, pin!(answer)).await.unwrap_or_else(|_| Err("no answer".to_owned()));
-    *shown = Some((desktop, events));
-    match answer {
-        Ok(()) => {
-            let by = Desktop::service().await.map(|service| format!(" by {service}")).unwrap_or_default();
-            print(&format!("desktop: shown{by}\n"))?;
-            Ok(true)
-        }
-        Err(reason) => {
-            *shown = None;
-            anstream::eprintln!("desktop: not shown: {reason}");
-            anstream::eprintln!("hint: {}", remedy(&reason));
-            Ok(false)
-        }
-    }
+    timeout(PATIENCE, pin!(answer)).await.unwrap_or_else(|_| Err("no answer".to_owned()))
 }
 
 /// Until the person closed it, or it went with its service.

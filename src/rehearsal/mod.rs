@@ -4,7 +4,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `scenario.rs`, `catalogue/` | what happens and what must be said, as data |
+//! | `scenario.rs`, `happening.rs`, `catalogue/` | what happens and what must be said, as data |
 //! | `promise.rs` | by when, under this policy; and what such a policy makes impossible |
 //! | `scene.rs`, `wire.rs` | what answers on the stage; the part of it that is real sockets and TLS |
 //! | `perform.rs`, `judge.rs` | a play; right or wrong |
@@ -13,6 +13,7 @@
 //! Never waits for virtual time, reads no clock, and never reads a secret of the person's: every password is made up.
 
 mod catalogue;
+pub mod happening;
 mod judge;
 mod message;
 mod perform;

@@ -172,6 +172,7 @@ impl Play<'_> {
             Happening::Pause(length) => self.stage.happen(Event::Pause { length: Some(*length) }),
             Happening::Reset(_)
             | Happening::Revoke(_)
+            | Happening::RevokeOld(_)
             | Happening::Reinstate
             | Happening::Replace(_)
             | Happening::PutBack(_)

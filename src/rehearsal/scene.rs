@@ -114,6 +114,11 @@ impl<'w> Scene<'w> {
                     self.live.remove(&secret);
                 }
             }
+            Happening::RevokeOld(who) => {
+                if let Some(old) = self.name_of(*who).and_then(|name| self.held_before.get(&name)) {
+                    self.live.remove(old);
+                }
+            }
             Happening::Reinstate => self.live = self.owners.keys().copied().collect(),
             Happening::Replace(who) => self.replace(*who),
             Happening::PutBack(who) => {

@@ -2,13 +2,15 @@
 //!
 //! Decides which. A channel that refuses three in a row gets no more.
 
-use std::time::Duration;
-
-use tokio::{sync::mpsc, time::timeout};
+use tokio::sync::mpsc;
 
 use super::Row;
 use crate::{
-    cli::{Exit, context::block_on, notify_test::Channel},
+    cli::{
+        Exit,
+        context::block_on,
+        notify_test::{Channel, answered},
+    },
     config::Config,
     health::outbox::{self, Tidings},
     host::{
@@ -18,8 +20,6 @@ use crate::{
     rehearsal::Message,
 };
 
-/// How long the desktop may take to show one. The channel itself gives up earlier, with the reason.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// Failures in a row after which the others are not tried.
 const ENOUGH: usize = 3;
 /// On the desktop one takes the place of the other.
@@ -123,19 +123,5 @@ async fn show(
     }
     let silent = message.tidings == Tidings::PutBack;
     desktop.show(Notice { incident: INCIDENT, message: words, silent, replaces: None });
-    let answer = async {
-        while let Some(event) = events.recv().await {
-            match event {
-                DesktopEvent::Shown { .. } => return Ok(()),
-                DesktopEvent::Failed { reason, .. } => return Err(reason),
-                DesktopEvent::Appeared
-                | DesktopEvent::Vanished
-                | DesktopEvent::ClosedByPerson { .. }
-                | DesktopEvent::Lost { .. }
-                | DesktopEvent::Action { .. } => {}
-            }
-        }
-        Err("the desktop channel ended".to_owned())
-    };
-    timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err("no answer".to_owned()))
+    answered(events).await
 }

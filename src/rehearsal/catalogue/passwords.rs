@@ -187,7 +187,7 @@ fn replacements(p: &Promise) -> Vec<Scenario> {
         play("planned-replacement", "Replaced in peace, the old one revoked after", &[2])
             .act(Until::For(noticed), [Happening::Replace(FIRST)])
             .ends(End::All(Health::Healthy))
-            .act(Until::For(noticed * 2), [])
+            .act(Until::For(noticed * 2), [Happening::RevokeOld(FIRST)])
             .ends(End::All(Health::Healthy))
             .ends(End::Refusals(0)),
         play("replaced-in-time", "Refused, and replaced before it was confirmed", &[1])
