@@ -6,19 +6,18 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{
-    super::{
+use super::Target;
+use crate::{
+    cli::{
         Exit,
         context::Context,
         exit,
         keep::Entry,
         progress::Progress,
         prompt,
+        style::printable,
         verify::{self, Accepted, Trial, Verdict},
     },
-    Target,
-};
-use crate::{
     daemon,
     health::name::Fingerprint,
     secret::{AppPassword, Asked, Reader, Source},
@@ -206,7 +205,7 @@ fn how(target: &Target) -> String {
             let pairs: Vec<_> = attributes.iter().map(|(key, value)| format!("{key} {value}")).collect();
             format!(
                 "  Another program keeps it in the keyring ({}). Enter the new one in that program.",
-                super::printable(&pairs.join(", "))
+                printable(&pairs.join(", "))
             )
         }
         // Its arguments are not shown: one of them may be a secret.
