@@ -40,18 +40,18 @@ nothing to change in keypulse when it is replaced.
 Exit codes: 0 searched, whether or not there was something; 1 not written; 64 wrong usage; 78 wrong configuration.";
 
 /// `keypulse discover`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(after_help = ABOUT)]
 pub struct DiscoverArgs {
     /// Watch what can be read: add it to keypulse's configuration
     #[arg(long)]
-    write: bool,
+    pub(super) write: bool,
     /// Search this directory as if it were the home directory, and no keyring
     #[arg(long, value_name = "DIR")]
-    home: Option<PathBuf>,
+    pub(super) home: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) fn discover(context: &Context, arguments: &DiscoverArgs) -> Result<u8, Exit> {
@@ -88,6 +88,18 @@ pub(super) fn discover(context: &Context, arguments: &DiscoverArgs) -> Result<u8
         print(&page::written(&entered.added, &path, &place.home, width()))?;
         Ok(entered.finish())
     })
+}
+
+/// What could be watched of the person's own programs.
+pub(super) fn households(context: &Context) -> Result<Vec<Household>, Exit> {
+    let place = place(context, &DiscoverArgs::default())?;
+    let mut found = find(&place);
+    block_on(async {
+        keyring(&mut found, &place).await;
+        Ok(())
+    })?;
+    let (_, config) = configuration(&context.config_file()?)?;
+    Ok(offers::households(&found.logins, &config))
 }
 
 fn place(context: &Context, arguments: &DiscoverArgs) -> Result<Place, Exit> {

@@ -30,6 +30,7 @@ pub mod replace;
 pub mod report;
 mod run;
 pub mod service;
+pub mod setup;
 mod status;
 pub mod style;
 pub mod table;
@@ -76,6 +77,8 @@ pub struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set keypulse up, step by step: passwords, a test notification, the service
+    Setup(setup::SetupArgs),
     /// Show how each password is (the daemon's view, or the stored one where none runs)
     Status(StatusArgs),
     /// Log in with each password now (through the daemon, or by itself where none runs)
@@ -241,6 +244,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Ok(arguments) => status::ok(&context, &arguments),
         Command::History(arguments) => history::history(&context, &arguments),
         Command::Events(arguments) => history::events(&context, &arguments),
+        Command::Setup(arguments) => setup::setup(&context, &arguments),
         Command::Discover(arguments) => discover::discover(&context, &arguments),
         Command::Add(arguments) => add::add(&context, &arguments),
         Command::Replace(arguments) => replace::replace(&context, &arguments),

@@ -94,9 +94,8 @@ pub(super) fn notify_test(context: &Context, arguments: &NotifyTestArgs) -> Resu
             Ok(u8::from(!all_took_it))
         };
         let code = interrupts.or("the message is withdrawn", told).await;
-        if let Some((desktop, _)) = &desktop {
-            desktop.withdraw(INCIDENT, None);
-            sleep(FAREWELL).await;
+        if let Some(shown) = &desktop {
+            withdraw(shown).await;
         }
         code
     })
@@ -113,10 +112,11 @@ fn channels(config: &Config, named: Option<Channel>) -> Vec<Channel> {
     }
 }
 
-type Shown = (Desktop, mpsc::Receiver<DesktopEvent>);
+/// A message on the desktop, and what happens to it.
+pub(super) type Shown = (Desktop, mpsc::Receiver<DesktopEvent>);
 
 /// Shows it; keeps what it stands on in `shown`.
-async fn show(shown: &mut Option<Shown>) -> Result<bool, Exit> {
+pub(super) async fn show(shown: &mut Option<Shown>) -> Result<bool, Exit> {
     let (desktop, mut events) = Desktop::start(true);
     desktop.show(Notice { incident: INCIDENT, message: alert::sample(), silent: false, replaces: None });
     let answer = answered(&mut events).await;
@@ -155,6 +155,12 @@ pub(super) async fn answered(events: &mut mpsc::Receiver<DesktopEvent>) -> Resul
         }
     };
     timeout(PATIENCE, pin!(answer)).await.unwrap_or_else(|_| Err("no answer".to_owned()))
+}
+
+/// Takes the message away.
+pub(super) async fn withdraw((desktop, _): &Shown) {
+    desktop.withdraw(INCIDENT, None);
+    sleep(FAREWELL).await;
 }
 
 /// Until the person closed it, or it went with its service.

@@ -131,6 +131,11 @@ pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, 
     Ok(0)
 }
 
+/// Whether the service manager runs it, as far as it can be asked.
+pub(super) fn is_active() -> bool {
+    here::report().is_ok_and(|report| report.active)
+}
+
 fn uninstall(context: &Context, arguments: &UninstallArgs) -> Result<u8, Exit> {
     let file = file(context)?;
     let mut code = 0;

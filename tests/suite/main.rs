@@ -43,6 +43,7 @@ mod reload;
 mod replace;
 mod service;
 mod service_install;
+mod setup;
 mod source;
 mod status;
 mod unit_file;

@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{api::ClientError, config};
 
-const ABOUT: &str = "Looks for iCloud logins in your programs and offers to watch them, or asks for an address and an app-specific \
+const ABOUT: &str =
+    "Looks for iCloud logins in your programs and offers to watch them, or asks for an address and an app-specific \
                      password; tries it; stores it in the keyring; sends a test notification; installs and starts the \
                      service. Every step can be skipped, and it can be run again.
 
@@ -54,10 +55,11 @@ pub(super) fn setup(context: &Context, SetupArgs {}: &SetupArgs) -> Result<u8, E
         Err(error) if !error.is_missing() => return Err(error.into()),
         Ok(_) | Err(_) => {}
     }
-    prompt::say("keypulse logs in with your app-specific passwords from time to time, and tells you when one has died.")?;
+    prompt::say(
+        "keypulse logs in with your app-specific passwords from time to time, and tells you when one has died.",
+    )?;
     prompt::say("Every step can be skipped; Ctrl-C stops, and what was stored stays stored.")?;
-    let steps: [fn(&Context) -> Result<(), Exit>; 4] = [watch, notify, serve, show];
-    for step in steps {
+    for step in [watch as Step, notify, serve, show] {
         match step(context) {
             Ok(()) => {}
             // It was said; what comes next does not depend on it.
@@ -71,11 +73,11 @@ pub(super) fn setup(context: &Context, SetupArgs {}: &SetupArgs) -> Result<u8, E
     Ok(0)
 }
 
+/// Done whole, or not at all.
+type Step = fn(&Context) -> Result<(), Exit>;
+
 /// A question or a wait that Ctrl-C ends, and setup with it.
-async fn stoppable<T>(
-    interrupts: &mut Interrupts,
-    work: impl Future<Output = Result<T, Exit>>,
-) -> Result<T, Exit> {
+async fn stoppable<T>(interrupts: &mut Interrupts, work: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
     interrupts.race(work).await.unwrap_or_else(|interrupted| {
         prompt::say("\nStopped; what was stored stays stored. Go on any time: keypulse setup")?;
         Err(Exit::Code(interrupted.code()))

@@ -8,13 +8,14 @@ use crate::{
         advice,
         context::{Context, block_on},
         discover::{self, DiscoverArgs},
+        exit,
         keep::Entry,
         obtain::{self, Obtained, Way},
         prompt::{self, Interrupts},
         tell::{now, taken_up},
         verify,
     },
-    config::{self, Config, Credential, default_secret, discover::offers},
+    config::{self, Config, Credential, default_secret},
     daemon::Paths,
     health::{
         evidence::Services,
@@ -41,6 +42,14 @@ fn hints() -> String {
 pub(super) fn watch(context: &Context) -> Result<(), Exit> {
     let found = offer(context)?;
     let paths = context.paths()?;
+    for (address, credential) in found.unread {
+        let app = credential.app.clone().unwrap_or_else(|| credential.name.to_string());
+        let question =
+            format!("{app} logs in as {address} with a password that keypulse cannot read. Enter it here, too?");
+        with_a_person(&question, true, async |interrupts| {
+            Box::pin(one(context, interrupts, &paths, async || Ok(Some((address.clone(), credential.clone()))))).await
+        })?;
+    }
     loop {
         let config = load(&paths)?;
         let watched = config.accounts.iter().map(|account| account.credentials.len()).sum::<usize>();
@@ -49,19 +58,30 @@ pub(super) fn watch(context: &Context) -> Result<(), Exit> {
             1 => "1 password is watched. Add another?".to_owned(),
             more => format!("{more} passwords are watched. Add another?"),
         };
-        let address = config.accounts.first().map(|account| account.address.clone()).or_else(|| found.clone());
-        let went_on = block_on(async {
-            let mut interrupts = Interrupts::listen()?;
-            if !stoppable(&mut interrupts, prompt::yes(&question, watched == 0)).await? {
-                return Ok(false);
-            }
-            one(context, &mut interrupts, &paths, &config, address.as_ref()).await?;
-            Ok(true)
+        let usual = config.accounts.first().map(|account| account.address.clone()).or_else(|| found.address.clone());
+        let went_on = with_a_person(&question, watched == 0, async |interrupts| {
+            Box::pin(one(context, interrupts, &paths, async || described(usual.as_ref(), &config).await)).await
         })?;
         if !went_on {
             return Ok(());
         }
     }
+}
+
+/// Does it if the person wants to; whether that was so.
+fn with_a_person(
+    question: &str,
+    usual: bool,
+    work: impl AsyncFnOnce(&mut Interrupts) -> Result<(), Exit>,
+) -> Result<bool, Exit> {
+    block_on(async {
+        let mut interrupts = Interrupts::listen()?;
+        let wanted = stoppable(&mut interrupts, prompt::yes(question, usual)).await?;
+        if wanted {
+            work(&mut interrupts).await?;
+        }
+        Ok(wanted)
+    })
 }
 
 fn load(paths: &Paths) -> Result<Config, Exit> {
@@ -71,20 +91,46 @@ fn load(paths: &Paths) -> Result<Config, Exit> {
     }
 }
 
-/// Shows what the person's programs have, and watches it where it can be read; an address that was found.
-fn offer(context: &Context) -> Result<Option<Address>, Exit> {
-    let arguments = |write| DiscoverArgs { write, ..DiscoverArgs::default() };
+/// What a search of the person's programs came to.
+#[derive(Default)]
+struct Found {
+    /// An address.
+    address: Option<Address>,
+    /// Passwords to be asked for.
+    unread: Vec<(Address, Credential)>,
+}
+
+/// Shows what the person's programs have, and watches it where it can be read.
+fn offer(context: &Context) -> Result<Found, Exit> {
     let households = discover::households(context)?;
     if households.is_empty() {
         prompt::say("No iCloud login was found in your programs.")?;
-        return Ok(None);
+        return Ok(Found::default());
     }
-    discover::discover(context, &arguments(false))?;
-    let new = households.iter().flat_map(|household| &household.offers).any(offers::Offer::can_be_watched);
-    if new && super::asked("Watch those that can be read, where your programs keep them?")? {
-        discover::discover(context, &arguments(true))?;
+    discover::discover(context, &DiscoverArgs::default())?;
+    let mut found = Found::default();
+    let mut readable = false;
+    for household in households {
+        let Some(address) = household.address else { continue };
+        for offer in household.offers.iter().filter(|offer| !offer.watched) {
+            readable |= offer.source.is_some();
+            if offer.source.is_none() {
+                let credential = Credential {
+                    name: offer.name.clone(),
+                    app: offer.app(),
+                    services: offer.services(),
+                    secret: default_secret(&offer.name),
+                    any_shape: false,
+                };
+                found.unread.push((address.clone(), credential));
+            }
+        }
+        found.address.get_or_insert(address);
     }
-    Ok(households.into_iter().find_map(|household| household.address))
+    if readable && super::asked("Watch those that can be read, where your programs keep them?")? {
+        discover::discover(context, &DiscoverArgs { write: true, ..DiscoverArgs::default() })?;
+    }
+    Ok(found)
 }
 
 /// One password, from the question for its address to the keyring.
@@ -92,21 +138,11 @@ async fn one(
     context: &Context,
     interrupts: &mut Interrupts,
     paths: &Paths,
-    config: &Config,
-    usual: Option<&Address>,
+    what: impl AsyncFnOnce() -> Result<Option<(Address, Credential)>, Exit>,
 ) -> Result<(), Exit> {
     let reader = Reader::new();
     let typed = stoppable(interrupts, async {
-        let Some(address) = ask_address(usual).await? else { return Ok(None) };
-        let app = prompt::line("Which program uses it, such as Thunderbird? ").await?;
-        let (name, app) = named(&app, config);
-        let credential = Credential {
-            secret: default_secret(&name),
-            name,
-            app,
-            services: Services::BOTH,
-            any_shape: false,
-        };
+        let Some((address, credential)) = what().await? else { return Ok(None) };
         let entry = Entry::new(paths, &address, credential)?;
         prompt::say(&hints())?;
         prompt::say(&verify::beforehand(&entry.config))?;
@@ -117,12 +153,32 @@ async fn one(
             Obtained::Nothing => Ok(None),
         }
     });
-    let Some((entry, accepted)) = typed.await? else { return Ok(()) };
+    let (entry, accepted) = match typed.await {
+        Ok(Some(typed)) => typed,
+        Ok(None) => return Ok(()),
+        // Ctrl-C, or nobody reads any more: the end of it all. What failed otherwise has been said or is now, and the next
+        // question comes.
+        Err(stopped @ Exit::ClosedPipe) => return Err(stopped),
+        Err(Exit::Code(code)) if code >= 128 => return Err(Exit::Code(code)),
+        Err(failed) => {
+            exit::tell(&failed);
+            return Ok(());
+        }
+    };
     // Carried through.
     entry.store(&reader, &accepted).await?;
     let told = stoppable(interrupts, taken_up(context, &entry, &accepted)).await?;
     let name = &entry.credential.name;
     prompt::say(&format!("✓ {name}: {}, stored{}", accepted_by(accepted.by), now(&told, name)))
+}
+
+/// An address and a program, asked for; `None` where the person skips it.
+async fn described(usual: Option<&Address>, config: &Config) -> Result<Option<(Address, Credential)>, Exit> {
+    let Some(address) = ask_address(usual).await? else { return Ok(None) };
+    let app = prompt::line("Which program uses it, such as Thunderbird? ").await?;
+    let (name, app) = named(&app, config);
+    let secret = default_secret(&name);
+    Ok(Some((address, Credential { name, app, services: Services::BOTH, secret, any_shape: false })))
 }
 
 /// The iCloud Mail address; `None` where the person skips it.
