@@ -21,7 +21,11 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{Exit, context::print};
+use super::{
+    Exit,
+    context::{print, width},
+    style::{columns, wrapped},
+};
 
 /// The longest line that is read, in bytes: no password is longer, and most that are pasted wrongly are not either.
 const LONGEST: usize = 4096;
@@ -35,9 +39,23 @@ pub(super) fn has_person() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Says something in a dialogue.
+/// Says something in a dialogue. Lines that are too wide for the terminal are broken between words and keep their indent.
 pub(super) fn say(text: &str) -> Result<(), Exit> {
-    print(&format!("{text}\n"))
+    let lines: Vec<String> = text.split('\n').flat_map(|line| fitted(line, width())).collect();
+    print(&(lines.join("\n") + "\n"))
+}
+
+fn fitted(line: &str, width: usize) -> Vec<String> {
+    if columns(line) <= width {
+        return vec![line.to_owned()];
+    }
+    let words = line.trim_start();
+    let item = if words.starts_with("- ") { "  " } else { "" };
+    let indent = " ".repeat(line.len() - words.len());
+    let lines = wrapped(words, width.saturating_sub(indent.len() + item.len()));
+    let indented =
+        lines.iter().enumerate().map(|(at, line)| format!("{indent}{}{line}", if at > 0 { item } else { "" }));
+    indented.collect()
 }
 
 /// A password of standard input: its next line, without the line end. `None` at its end.
@@ -233,4 +251,17 @@ fn interrupted(signal: u8, then: &str) -> Exit {
 
 fn because(what: &str, error: &io::Error) -> Exit {
     Exit::because(format!("{what}: {error}"), "pipe it in with --stdin; nothing was changed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_lines_are_broken_below_their_words() {
+        let check = |line: &str, expected: &[&str]| assert_eq!(fitted(line, 20), expected);
+        check("Enter  wait", &["Enter  wait"]);
+        check("  A label to know it by: x", &["  A label to know it", "  by: x"]);
+        check("  - one two three four five", &["  - one two three", "    four five"]);
+    }
 }

@@ -160,7 +160,7 @@ pub(super) fn check(context: &Context, arguments: &CheckArgs) -> Result<u8, Exit
 }
 
 /// A check without a daemon: the same engine, the same state, for as long as the rounds take.
-async fn alone(context: &Context, names: &[CredentialName]) -> Result<StatusDocument, Exit> {
+pub(super) async fn alone(context: &Context, names: &[CredentialName]) -> Result<StatusDocument, Exit> {
     let paths = context.paths()?;
     let config = config::load(&paths.config)?;
     if let Some(unknown) = names.iter().find(|name| config.find(name).is_none()) {

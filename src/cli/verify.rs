@@ -319,7 +319,7 @@ enum Wish {
 /// What is said before the first login.
 pub(super) fn beforehand(config: &Config) -> String {
     format!(
-        "It is tried on the servers before it is stored: at most {MOST_FAILED} failed logins, of {} a day.",
+        "It is tried before it is stored: at most {MOST_FAILED} failed logins, of {} a day.",
         config.policy.failed_logins_per_account
     )
 }

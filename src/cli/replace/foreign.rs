@@ -90,7 +90,8 @@ pub(super) async fn until_changed(
 
 /// What is there now, tried once, where nobody can be asked.
 pub(super) async fn once(context: &Context, reader: &Reader, target: &Target, entry: &Entry) -> Result<Accepted, Exit> {
-    let old = Old::of(reader, target, entry).await?;
+    // Whoever calls it so has changed it, and the daemon may have seen that already.
+    let old = Old(None);
     let unread = |why: &crate::secret::Unavailable| Exit::because(format!("read the password: {why}"), how(target));
     let read = read(reader, entry, Asked::Background).await.map_err(|why| unread(&why))?;
     let Some(password) = old.changed(Some(read), entry)? else {
@@ -107,12 +108,15 @@ pub(super) async fn once(context: &Context, reader: &Reader, target: &Target, en
     }
 }
 
-/// What the password to be replaced is known by.
+/// What the password to be replaced is known by; `None` where any that is not dead is a new one.
 struct Old(Option<Fingerprint>);
 
 impl Old {
-    /// What keypulse last read; or what is there now, where it is no dead one that is to be replaced.
+    /// Of one that is alive: what keypulse last read, or what is there now.
     async fn of(reader: &Reader, target: &Target, entry: &Entry) -> Result<Self, Exit> {
+        if target.dead {
+            return Ok(Self(None));
+        }
         let known = daemon::last_read(&entry.paths, &target.account, target.name())?;
         if known.is_some() {
             return Ok(Self(known));

@@ -108,6 +108,8 @@ struct Target {
     shown: Vec<String>,
     services: Services,
     source: Source,
+    /// One of them is dead.
+    dead: bool,
 }
 
 impl Target {
@@ -162,6 +164,7 @@ fn wanted(config: &Config, status: &StatusDocument, arguments: &ReplaceArgs) -> 
             target.names.push(credential.name.clone());
             target.shown.push(shown);
             target.services = target.services.union(credential.services);
+            target.dead |= dead(&credential.name);
         } else {
             targets.push(Target {
                 account: account.clone(),
@@ -169,6 +172,7 @@ fn wanted(config: &Config, status: &StatusDocument, arguments: &ReplaceArgs) -> 
                 shown: vec![shown],
                 services: credential.services,
                 source: credential.secret.clone(),
+                dead: dead(&credential.name),
             });
         }
     }

@@ -17,7 +17,7 @@ use super::{
     progress::Progress,
     prompt::{self, Interrupts},
     service::{self, InstallArgs},
-    status::current,
+    status::{alone, current},
 };
 use crate::{api::ClientError, config};
 
@@ -117,7 +117,7 @@ fn notify(_: &Context) -> Result<(), Exit> {
         }
         if !seen? {
             prompt::say(
-                "Look for a \"Do Not Disturb\" of your desktop, and whether its settings let keypulse show messages; then try\n\
+                "Look for a \"Do Not Disturb\" of your desktop, and whether its settings let keypulse show messages; then try \
                  `keypulse notify-test`. [notify.hook] in the configuration tells you in another way.",
             )?;
         }
@@ -155,6 +155,7 @@ fn show(context: &Context) -> Result<(), Exit> {
                     Err(ClientError::NoDaemon { .. }) if service::is_active() && Instant::now() < deadline => {
                         sleep(Duration::from_millis(100)).await;
                     }
+                    Err(ClientError::NoDaemon { .. }) => return alone(context, &[]).await,
                     Err(_) => return current(context).await,
                 }
             }

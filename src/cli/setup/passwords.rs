@@ -30,7 +30,7 @@ const DOMAINS: [&str; 3] = ["icloud.com", "me.com", "mac.com"];
 /// What there is to know of app-specific passwords, before one is asked for.
 fn hints() -> String {
     format!(
-        "New ones are made at {}.
+        "New ones: {}.
   - The entry is missing? Then two-factor authentication is off.
   - There can be at most 25, and a change of the main password revokes them all.
   - Apple's own apps need none; a program that offers \"Allow\" is better served by that.
