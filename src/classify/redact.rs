@@ -150,7 +150,8 @@ fn in_address(character: char) -> bool {
 
 /// Control characters, and those without ink that hide in a text or turn it around, become the replacement character: Unicode's
 /// Default_Ignorable_Code_Point, and the marks of interlinear annotation (Unicode TR 36, section 2.5). Not the variation selectors
-/// of emoji, which people write into names: they belong to the character before them.
+/// of emoji, which people write into names: they belong to the character before them. What XML 1.0 forbids goes as well: a
+/// notification service may refuse the whole message for it.
 #[expect(clippy::match_same_arms, reason = "one line per kind of invisible character")]
 #[must_use]
 pub fn printable(character: char) -> char {
@@ -164,7 +165,7 @@ pub fn printable(character: char) -> char {
         }
         '\u{180B}'..='\u{180F}' | '\u{E0000}'..='\u{E0FFF}' => '\u{FFFD}',
         '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' => '\u{FFFD}',
-        other if other.is_control() => '\u{FFFD}',
+        other if other.is_control() || u32::from(other) & 0xFFFE == 0xFFFE => '\u{FFFD}',
         other => other,
     }
 }

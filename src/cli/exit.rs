@@ -8,6 +8,7 @@ use std::{
     process::ExitCode,
 };
 
+use super::style;
 use crate::{
     api::{ClientError, Problem, UnknownName},
     config::{ConfigError, paths::PathError},
@@ -196,13 +197,13 @@ pub(super) fn tell(exit: &Exit) -> u8 {
     }
 }
 
-/// An error with its reasons. SQLite's repeat each other.
+/// An error with its reasons. SQLite's repeat each other, and serde's quote what a damaged file holds.
 pub(super) fn chain(error: &dyn Error) -> String {
     let (mut text, mut next) = (error.to_string(), error.source());
     let mut last = text.clone();
     while let Some(reason) = next {
         next = reason.source();
-        let reason = reason.to_string();
+        let reason = style::printable(&reason.to_string());
         if !reason.ends_with(&last) {
             text.push_str(": ");
             text.push_str(&reason);

@@ -2,6 +2,8 @@
 //!
 //! Decides nothing about wording. What comes in may hold a server's or a program's words.
 
+use crate::classify::redact::printable;
+
 /// Characters of a title.
 pub const TITLE_CHARS: usize = 120;
 /// Characters of a body, before escaping.
@@ -34,22 +36,6 @@ pub fn escape(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// Control characters, what turns the direction of writing (a name could rewrite the sentence around it), what cannot be
-/// seen, and what XML 1.0 forbids (a service may refuse the whole message for it) become a visible mark.
-fn printable(c: char) -> char {
-    let hidden = c.is_control()
-        || matches!(
-            c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        )
-        || u32::from(c) & 0xfffe == 0xfffe;
-    match c {
-        '\t' | '\r' => ' ',
-        _ if hidden => '\u{fffd}',
-        c => c,
-    }
 }
 
 fn bounded(text: impl Iterator<Item = char>, chars: usize) -> String {
