@@ -74,6 +74,9 @@ pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {
     Ok(entries)
 }
 
+/// More than anybody has. Each is compared with the others.
+const MOST_IDENTITIES: usize = 1000;
+
 /// A value and where it stands.
 #[derive(Clone)]
 struct Set {
@@ -119,7 +122,7 @@ fn take(disk: &mut Disk, text: &str, path: &Path, identities: &mut Identities) -
                         .unwrap_or(Ok(()))?;
                 }
             }
-            ("sendemail", sub, name) => {
+            ("sendemail", sub, name) if identities.len() < MOST_IDENTITIES => {
                 let identity = identities.entry(sub.unwrap_or_default().to_owned()).or_default();
                 identity.insert(name.to_owned(), Set { value, file: path.to_owned(), line });
             }

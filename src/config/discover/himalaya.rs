@@ -36,10 +36,12 @@ pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {
     let document = Document::parse(text.as_str()).map_err(|error| {
         // The error itself would quote the line.
         let at = error.span().map_or(0, |span| span.start);
-        Fault::new(path, line(&text, at), "no TOML")
+        let before = text.get(..at).unwrap_or(&text);
+        Fault::new(path, before.matches('\n').count() + 1, "no TOML")
     })?;
     let root = document.as_table();
     let Some(accounts) = root.get("accounts").and_then(Item::as_table_like) else { return Ok(Vec::new()) };
+    let lines: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let mut entries = Vec::new();
     for (name, account) in accounts.iter() {
         let Some(account) = account.as_table_like() else { continue };
@@ -55,7 +57,7 @@ pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {
             entries.push(Entry {
                 name: format!("{name} {word}"),
                 file: path.to_owned(),
-                line: line(&text, at.unwrap_or(0)),
+                line: lines.partition_point(|newline| *newline < at.unwrap_or(0)) + 1,
                 service,
                 host: found
                     .text(&["host", "server"])
@@ -146,11 +148,6 @@ fn within(item: &Item, depth: usize) -> Option<(Secret, &Item)> {
 
 fn child<'a>(table: &'a dyn TableLike, key: &str) -> Option<&'a Item> {
     table.get(key)
-}
-
-/// The line of a byte, from 1.
-fn line(text: &str, at: usize) -> usize {
-    text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
 }
 
 #[cfg(test)]

@@ -23,6 +23,10 @@ pub(super) struct Key {
     pub(super) line: usize,
 }
 
+/// More sections and keys than anybody has. Each is compared with those before.
+const MOST: usize = 5_000;
+const TOO_MANY: &str = "more than 5000 settings";
+
 /// The line and what is wrong there.
 pub(super) type Wrong = (usize, &'static str);
 
@@ -43,6 +47,7 @@ pub(super) fn python(text: &str) -> Result<Vec<Section>, Wrong> {
     let mut indent = 0;
     // Whether the latest line belongs to a key, whose value may go on.
     let mut in_value = false;
+    let mut count = 0;
     for (line, content) in (1..).zip(text.lines()) {
         let stripped = content.trim();
         if stripped.starts_with(['#', ';']) {
@@ -62,6 +67,10 @@ pub(super) fn python(text: &str) -> Result<Vec<Section>, Wrong> {
             continue;
         }
         indent = depth;
+        count += 1;
+        if count > MOST {
+            return Err((line, TOO_MANY));
+        }
         if let Some((name, _)) = stripped.strip_prefix('[').and_then(|rest| rest.rsplit_once(']'))
             && !name.is_empty()
         {
@@ -98,11 +107,15 @@ pub(super) fn python(text: &str) -> Result<Vec<Section>, Wrong> {
 pub(super) fn go(text: &str) -> Result<Vec<Section>, Wrong> {
     let mut sections: Vec<Section> = Vec::new();
     let mut lines = (1..).zip(text.lines());
-    let mut current = None;
+    let (mut current, mut count) = (None, 0);
     while let Some((line, content)) = lines.next() {
         let content = content.trim();
         if content.is_empty() || content.starts_with(['#', ';']) {
             continue;
+        }
+        count += 1;
+        if count > MOST {
+            return Err((line, TOO_MANY));
         }
         if let Some(rest) = content.strip_prefix('[') {
             let Some((name, _)) = rest.rsplit_once(']') else {

@@ -19,6 +19,9 @@ pub(super) fn roots(place: &Place) -> Roots {
     place.system("/etc/msmtprc").map(|path| vec![path]).into_iter().chain([own]).collect()
 }
 
+/// More than anybody has. Each is compared with those before.
+const MOST_ACCOUNTS: usize = 1000;
+
 #[derive(Clone, Default)]
 struct Account {
     host: Option<(String, usize)>,
@@ -69,6 +72,9 @@ pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {
                 }
                 if name.is_empty() {
                     return Err(Fault::new(path, line, "an account without a name"));
+                }
+                if accounts.len() == MOST_ACCOUNTS {
+                    return Err(Fault::new(path, line, "more than 1000 accounts"));
                 }
                 accounts.retain(|other| *other != name);
                 accounts.push(name.clone());

@@ -94,8 +94,9 @@ struct Reader {
     in_hook: bool,
 }
 
-/// More hooks than anybody has.
-const MOST_HOOKS: usize = 200;
+/// More hooks than anybody has, and more texts: with each hook all are looked at.
+const MOST_HOOKS: usize = 100;
+const MOST_TEXTS: usize = 300;
 
 impl Reader {
     fn file(&mut self, disk: &mut Disk, text: &str, path: &Path) -> Result<(), Fault> {
@@ -220,7 +221,10 @@ impl Reader {
             None => Rc::new(Set { name: format!("{name}{}", self.scope.suffix), value, file: file.to_owned(), line }),
         };
         let may_be_password = name.ends_with("_pass") || name.starts_with("my_");
-        if may_be_password && set.value.as_text().is_some_and(|text| !text.is_empty()) {
+        if may_be_password
+            && self.scope.texts.len() < MOST_TEXTS
+            && set.value.as_text().is_some_and(|text| !text.is_empty())
+        {
             self.scope.texts.push(set.clone());
         }
         self.scope.variables.insert(name.to_owned(), set);

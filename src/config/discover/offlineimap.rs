@@ -68,15 +68,17 @@ impl Values<'_> {
     /// A value with its line, what stands in `%(…)s` filled in.
     fn get(&self, name: &str) -> Result<Option<(Text, usize)>, Fault> {
         let Some(key) = self.section.key(name).or_else(|| self.defaults?.key(name)) else { return Ok(None) };
-        let value = self.filled(&key.value, 0).map_err(|why| Fault::new(self.path, key.line, why))?;
+        let value = self.filled(&key.value, 0, &mut 0).map_err(|why| Fault::new(self.path, key.line, why))?;
         Ok(Some((value, key.line)))
     }
 
     /// `%(key)s` is another value, `%%` a percent sign (configparser's BasicInterpolation; ten levels as there).
-    fn filled(&self, text: &str, depth: usize) -> Result<Text, &'static str> {
+    fn filled(&self, text: &str, depth: usize, taken: &mut usize) -> Result<Text, &'static str> {
         const DEEPEST: usize = 10;
         /// The longest value that can come of it: each level could double it.
         const LONGEST: usize = 1 << 16;
+        /// How many are filled in, even if nothing comes of it: each level could have many of the next.
+        const MOST: usize = 200;
         if depth > DEEPEST {
             return Err("values refer to each other in a circle");
         }
@@ -91,7 +93,11 @@ impl Values<'_> {
                 let name = name.to_lowercase();
                 let other = self.section.key(&name).or_else(|| self.defaults?.key(&name));
                 let other = other.ok_or("a value refers to one that is not there")?;
-                filled.push_str(&self.filled(&other.value, depth + 1)?);
+                *taken += 1;
+                if *taken > MOST {
+                    return Err("more than 200 values within a value");
+                }
+                filled.push_str(&self.filled(&other.value, depth + 1, taken)?);
                 rest = after;
             } else {
                 return Err("a % that is neither %% nor %(name)s");

@@ -55,8 +55,46 @@ proptest! {
     }
 
     #[test]
+    fn small_readers_end_quietly(text in "(\\PC|['\"\\\\\\[\\](),.=$`@:/%]|check_output\\(|://|popen\\(){0,60}") {
+        drop((shell::command(&text), python::command(&text), url::parse(&text)));
+    }
+
+    #[test]
     fn any_text_ends_quietly(text in "\\PC{0,200}(\n\\PC{0,80}){0,5}") {
         let place = Place::nowhere();
+        for program in Program::ALL {
+            let Some(Files { read, .. }) = program.files(&place) else { continue };
+            drop(read(&mut Disk::only(&place, &text), Path::new("/f")));
+        }
+    }
+}
+
+/// What takes a time that grows with the square of the file, or worse, would not end here.
+#[test]
+fn large_files_end_soon() {
+    let numbered = |text: &str| (0..20_000).map(|n| text.replace('#', &n.to_string())).collect::<String>();
+    let level = |n: usize| format!("a{n}={}\n", format!("%(a{})s", n - 1).repeat(50));
+    let levels: Vec<String> = (1..10).map(level).collect();
+    let branches = ["[DEFAULT]\na0=\n", &levels.concat(), "[Repository R]\ntype=IMAP\nremotehost=%(a9)s\n"].concat();
+    let texts = [
+        numbered("[s#]\nk#=v\n"),
+        "[s]\n".to_owned() + &numbered("k#=v\n"),
+        numbered("account a#\nhost smtp.mail.me.com\n"),
+        numbered("IMAPAccount a#\nHost imap.mail.me.com\nPass x\n\n"),
+        numbered("set my_a#=x$my_a\nset my_a=$my_a$my_a#y\n"),
+        "set my_a=".to_owned() + &"``".repeat(100_000),
+        numbered("account-hook x# 'set imap_pass=#'\n"),
+        numbered("[sendemail \"i#\"]\nsmtpserver=smtp.mail.me.com\nsmtpuser=#\n"),
+        numbered("user_pref(\"calendar.registry.#.uri\", \"https://caldav.icloud.com/#\");\n"),
+        numbered("[accounts.a#]\nemail=\"a\"\nbackend.host=\"imap.mail.me.com\"\n"),
+        numbered("- host: imap.mail.me.com\n  password: x#\n"),
+        "[".repeat(200_000),
+        "{a: ".repeat(100_000),
+        "\\\n".repeat(100_000),
+        branches,
+    ];
+    let place = Place::nowhere();
+    for text in texts {
         for program in Program::ALL {
             let Some(Files { read, .. }) = program.files(&place) else { continue };
             drop(read(&mut Disk::only(&place, &text), Path::new("/f")));

@@ -3,7 +3,10 @@
 //! Finds servers and user names of mail, calendars and address books. The passwords are encrypted by Thunderbird: they are
 //! asked for.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use super::{
     Entry, Roots, Secret, Use,
@@ -89,13 +92,11 @@ fn logins(text: &str, file: &Path) -> Vec<Entry> {
     }
     entries.sort_by_key(|entry| entry.line);
     // Each calendar of an account is listed: one login.
-    let mut seen: Vec<(Use, Option<String>, Option<String>)> = Vec::new();
+    let mut seen = BTreeSet::new();
     entries.retain(|entry| {
         let login = (entry.service, entry.host.clone(), entry.username.clone());
         let dav = matches!(entry.service, Use::Caldav | Use::Carddav);
-        let first = !seen.contains(&login);
-        seen.push(login);
-        first || !dav
+        seen.insert(login) || !dav
     });
     entries
 }

@@ -23,8 +23,9 @@ enum Part {
     Output(String),
 }
 
-/// The longest value: one that is put together from variables could double with each line.
-const LONGEST: usize = 1 << 16;
+/// The longest value, and the most pieces: one that is put together from variables could double with each line.
+const LONGEST: usize = 1 << 12;
+const MOST_PIECES: usize = 16;
 
 impl Value {
     pub(super) fn text(text: &str) -> Self {
@@ -174,7 +175,7 @@ impl Reader<'_, '_> {
                 break;
             }
             self.next();
-            if value.length() > LONGEST {
+            if value.parts.len() > MOST_PIECES || value.length() > LONGEST {
                 return Err(Unreadable);
             }
             match (character, quote) {
