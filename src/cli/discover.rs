@@ -14,7 +14,7 @@ use self::page::{Page, Ring};
 use super::{
     Exit,
     context::{Context, block_on, print, width},
-    keep::HEADER,
+    keep::{HEADER, edit_failed},
     tell::{Told, reload},
 };
 use crate::{
@@ -169,18 +169,6 @@ async fn write(context: &Context, found: &Discovery) -> Result<Entered, Exit> {
         Some(reload(context).await?)
     };
     Ok(Entered { added, refused, told })
-}
-
-fn edit_failed(error: EditError) -> Exit {
-    match error {
-        EditError::Broken(error) => error.into(),
-        error @ (EditError::NameTaken(..)
-        | EditError::NoSuchName(_)
-        | EditError::SendsMail(_)
-        | EditError::Inline(_)
-        | EditError::UnfitPath
-        | EditError::Unclear) => Exit::failed(error),
-    }
 }
 
 /// One entry per login and service (contract, `discover --json`).

@@ -159,7 +159,8 @@ fn new_account(address: &Address) -> Account {
     Account { address: address.clone(), usernames, credentials: Vec::new() }
 }
 
-fn edit_failed(error: EditError) -> Exit {
+/// The configuration cannot be edited.
+pub(super) fn edit_failed(error: EditError) -> Exit {
     match error {
         EditError::Broken(error) => error.into(),
         error @ (EditError::NameTaken(..)
