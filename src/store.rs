@@ -4,12 +4,10 @@
 //! and the key lies beside the database. One process at a time holds the state: [`Store::open`] takes a lock.
 
 mod past;
-mod recent;
 mod sound;
 mod tally;
 
 pub use past::PastLogin;
-pub use recent::PastAttempt;
 pub use sound::Soundness;
 
 use std::{

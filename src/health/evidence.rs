@@ -227,6 +227,14 @@ impl Finding {
         }
     }
 
+    /// The finding of these two words; `None` where there is no such.
+    #[must_use]
+    pub fn of(finding: &str, cause: Option<&str>) -> Option<Self> {
+        let inconclusive = Cause::ALL.into_iter().map(Self::Inconclusive);
+        let mut all = [Self::Accepted, Self::Rejected].into_iter().chain(inconclusive);
+        all.find(|it| it.as_str() == finding && it.cause().map(Cause::as_str) == cause)
+    }
+
     /// The cause, where there is one.
     #[must_use]
     pub const fn cause(self) -> Option<Cause> {

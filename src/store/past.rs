@@ -7,7 +7,7 @@ use rusqlite::{Row, ToSql, params_from_iter, types::Type};
 use super::{Store, StoreError};
 use crate::health::{
     credential::Transition,
-    evidence::{Cause, Finding, Outcome, Service},
+    evidence::{Finding, Outcome, Service},
     login::Why,
     name::{Address, CredentialName},
     ruling::Ruling,
@@ -123,16 +123,7 @@ fn past_login(row: &Row<'_>) -> rusqlite::Result<PastLogin> {
     let credential: String = row.get(2)?;
     let (service, why): (String, String) = (row.get(3)?, row.get(4)?);
     let (finding, cause): (String, Option<String>) = (row.get(5)?, row.get(6)?);
-    let cause = cause.map(|text| {
-        let known = Cause::ALL.into_iter().find(|cause| cause.as_str() == text);
-        known.ok_or_else(|| foreign(6, &text))
-    });
-    let finding = match (finding.as_str(), cause.transpose()?) {
-        ("accepted", _) => Finding::Accepted,
-        ("rejected", _) => Finding::Rejected,
-        ("inconclusive", Some(cause)) => Finding::Inconclusive(cause),
-        (other, _) => return Err(foreign(5, other)),
-    };
+    let finding = Finding::of(&finding, cause.as_deref()).ok_or_else(|| foreign(5, &finding))?;
     let took: Option<i64> = row.get(9)?;
     let took = took.map(|millis| std::time::Duration::from_millis(u64::try_from(millis).unwrap_or(0)));
     Ok(PastLogin {
@@ -161,6 +152,7 @@ mod tests {
     use crate::health::{
         credential::Health,
         event::{AttemptRow, Record},
+        evidence::Cause,
         name::Digest,
         ruling::Rule,
         schedule::Anchor,

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{Store, StoreError, json};
 use crate::health::{
-    evidence::{Cause, Finding, Service},
+    evidence::{Finding, Service},
     tally::Tally,
 };
 
@@ -53,17 +53,11 @@ fn count(connection: &Connection, tally: &mut Tally, end: i64) -> rusqlite::Resu
         kinds += 1;
         // Words of a later version are passed over.
         let Some(service) = Service::ALL.into_iter().find(|it| it.as_str() == service) else { continue };
-        let Some(finding) = finding_of(&finding, cause.as_deref()) else { continue };
+        let Some(finding) = Finding::of(&finding, cause.as_deref()) else { continue };
         let number = |value: i64| u64::try_from(value).unwrap_or(0);
         tally.add(service, finding, took.map(number).map(Duration::from_millis), number(times));
     }
     Ok(kinds)
-}
-
-fn finding_of(finding: &str, cause: Option<&str>) -> Option<Finding> {
-    let inconclusive = Cause::ALL.into_iter().map(Finding::Inconclusive);
-    let mut all = [Finding::Accepted, Finding::Rejected].into_iter().chain(inconclusive);
-    all.find(|it| it.as_str() == finding && it.cause().map(Cause::as_str) == cause)
 }
 
 #[cfg(test)]
@@ -71,7 +65,7 @@ mod tests {
     use super::*;
     use crate::health::{
         event::{AttemptRow, Record},
-        evidence::Outcome,
+        evidence::{Cause, Outcome},
         login::Why,
         name::{Address, CredentialName, Digest},
         schedule::{Anchor, Timestamp},

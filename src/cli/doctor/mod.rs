@@ -81,6 +81,7 @@ pub(super) async fn examine(context: &Context) -> Result<Examined, Exit> {
         None => None,
     };
     let mut lines = vec![config_line];
+    lines.extend(config::not_yet(&config));
     lines.extend(secrets);
     lines.extend(around);
     lines.extend(servers);

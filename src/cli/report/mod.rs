@@ -21,9 +21,9 @@ use super::{
 use crate::{
     api::{StatusDocument, Time, TransitionDocument},
     config::Config,
-    health::credential::Health,
+    health::{credential::Health, login::Why},
     host::{clock::Clock, desktop::Desktop},
-    store::{PastAttempt, Store},
+    store::{PastLogin, Store},
 };
 
 /// Changes and attempts shown.
@@ -127,7 +127,7 @@ struct Attempt {
     finding: String,
     cause: Option<String>,
     code: Option<String>,
-    ms: Option<i64>,
+    ms: Option<u64>,
 }
 
 impl Report {
@@ -140,7 +140,7 @@ impl Report {
         let offset = Clock::resume(anchor.as_ref()).offset_ms();
         let (changes, attempts) = store.map_or_else(Default::default, |store| {
             let changes = store.transitions(&[], None, CHANGES).unwrap_or_default();
-            (changes, store.recent_attempts(ATTEMPTS).unwrap_or_default())
+            (changes, store.attempts(&[], ATTEMPTS).unwrap_or_default())
         });
         let mut versions =
             vec![("keypulse".to_owned(), env!("CARGO_PKG_VERSION").to_owned()), ("daemon".to_owned(), daemon)];
@@ -232,12 +232,18 @@ impl Change {
 }
 
 impl Attempt {
-    fn of(attempt: PastAttempt, offset_ms: i64) -> Self {
-        let PastAttempt { at, credential, service, why, finding, cause, code, took_ms } = attempt;
-        // `"routine"`, or `{"canary":"imap"}`
-        let why = why.chars().map(|c| if c.is_alphanumeric() || c == '-' { c } else { ' ' }).collect::<String>();
-        let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { at: Time::new(at, offset_ms), credential, service, why, finding, cause, code, ms: took_ms }
+    fn of(attempt: PastLogin, offset_ms: i64) -> Self {
+        let PastLogin { at, credential, service, why, outcome, .. } = attempt;
+        Self {
+            at: Time::new(at, offset_ms),
+            credential: credential.to_string(),
+            service: service.to_string(),
+            why: words(why),
+            finding: outcome.finding.as_str().to_owned(),
+            cause: outcome.finding.cause().map(|cause| cause.to_string()),
+            code: outcome.code,
+            ms: outcome.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
+        }
     }
 
     fn line(&self) -> String {
@@ -246,6 +252,20 @@ impl Attempt {
         let code = self.code.as_ref().map(|code| format!(" {code}")).unwrap_or_default();
         let took = self.ms.map(|ms| format!(", {ms} ms")).unwrap_or_default();
         format!("{} {credential} {service}, {why}: {found}{code}{took}", moment(*at))
+    }
+}
+
+/// What an attempt was for.
+fn words(why: Why) -> String {
+    match why {
+        Why::Routine => "routine".to_owned(),
+        Why::Changed => "changed".to_owned(),
+        Why::Person => "person".to_owned(),
+        Why::Again => "again".to_owned(),
+        Why::Confirm => "confirm".to_owned(),
+        Why::Canary(service) => format!("canary on {service}"),
+        Why::Sibling(service) => format!("sibling on {service}"),
+        Why::Retest => "retest".to_owned(),
     }
 }
 
