@@ -30,7 +30,7 @@ use crate::{
     },
     host::{
         clock::Clock,
-        desktop::{Desktop, DesktopEvent, Notice},
+        desktop::{Desktop, DesktopEvent, Notice, Offer},
         hook::{self, HookEvent},
     },
 };
@@ -118,7 +118,8 @@ pub(super) type Shown = (Desktop, mpsc::Receiver<DesktopEvent>);
 /// Shows it; keeps what it stands on in `shown`.
 pub(super) async fn show(shown: &mut Option<Shown>) -> Result<bool, Exit> {
     let (desktop, mut events) = Desktop::start(true);
-    desktop.show(Notice { incident: INCIDENT, message: alert::sample(), silent: false, replaces: None });
+    let offers = &[Offer::OpenAccount];
+    desktop.show(Notice { incident: INCIDENT, message: alert::sample(), offers, silent: false, replaces: None });
     let answer = answered(&mut events).await;
     *shown = Some((desktop, events));
     match answer {
@@ -148,7 +149,7 @@ pub(super) async fn answered(events: &mut mpsc::Receiver<DesktopEvent>) -> Resul
                     | DesktopEvent::Vanished
                     | DesktopEvent::ClosedByPerson { .. }
                     | DesktopEvent::Lost { .. }
-                    | DesktopEvent::Action { .. },
+                    | DesktopEvent::Chosen { .. },
                 ) => {}
                 None => return Err("the desktop channel ended".to_owned()),
             }
@@ -173,7 +174,7 @@ async fn until_closed((_, events): &mut Shown, wait: Duration) {
                 | DesktopEvent::Failed { .. }
                 | DesktopEvent::Appeared
                 | DesktopEvent::Vanished
-                | DesktopEvent::Action { .. } => {}
+                | DesktopEvent::Chosen { .. } => {}
             }
         }
     };

@@ -15,7 +15,7 @@ use crate::{
     },
     host::{
         clock,
-        desktop::{Desktop, DesktopEvent, Notice, ShownAs},
+        desktop::{Desktop, DesktopEvent, Notice, Offer, ShownAs},
         hook::{self, HookEvent},
     },
 };
@@ -111,7 +111,10 @@ impl Daemon {
             return self.answer(id, Handover::Done(None));
         }
         self.showing.insert(incident.id, Showing { id, message: desktop.marked(message.clone()) });
-        desktop.show(Notice { incident: incident.id, message, silent: tidings == Tidings::PutBack, replaces: shown });
+        // Nothing died where it is told once, so there is nothing to replace.
+        let offers = if incident.cause.is_told_once() { &[Offer::Snooze] } else { Offer::ALL };
+        let silent = tidings == Tidings::PutBack;
+        desktop.show(Notice { incident: incident.id, message, offers, silent, replaces: shown });
     }
 
     fn deliver_to_hook(&mut self, order: &Order) {

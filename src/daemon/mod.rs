@@ -9,6 +9,7 @@ mod heart;
 mod past;
 mod quiet;
 mod requests;
+mod wishes;
 
 use deliver::Showing;
 pub use guest::{Dead, fingerprint, known_dead, last_read, target};
@@ -40,7 +41,7 @@ use crate::{
         schedule::Timestamp,
     },
     host::{
-        desktop::{Desktop, DesktopEvent, SNOOZE, ShownAs},
+        desktop::{Desktop, DesktopEvent, Offer, ShownAs},
         keyring, service,
     },
     probe::ProberError,
@@ -391,9 +392,14 @@ impl Daemon {
             }
             DesktopEvent::ClosedByPerson { incident } => self.step(Event::NotificationClosed(incident)),
             DesktopEvent::Lost { incident } => self.step(Event::NotificationLost(incident)),
-            DesktopEvent::Action { incident, key } => {
-                debug!(incident, key, "action chosen");
-                if key == SNOOZE { self.snooze_for_a_day(incident) } else { Ok(()) }
+            DesktopEvent::Chosen { incident, offer } => {
+                debug!(incident, key = offer.key(), "action chosen");
+                match offer {
+                    Offer::Replace => self.replace_in_terminal(incident),
+                    Offer::OpenAccount => {} // the channel has done it
+                    Offer::Snooze => self.snooze_for_a_day(incident)?,
+                }
+                Ok(())
             }
         }
     }

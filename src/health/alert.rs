@@ -84,6 +84,26 @@ pub fn letter(
     message
 }
 
+/// Where no terminal could be opened for "Replace…".
+#[must_use]
+pub fn no_terminal(account: &Address) -> Message {
+    Message {
+        title: "No terminal could be opened".to_owned(),
+        body: format!("To enter the new passwords, run in one: keypulse replace --account {account}"),
+        critical: false,
+    }
+}
+
+/// Where no browser could be opened for "Open Apple Account".
+#[must_use]
+pub fn no_browser(page: &str) -> Message {
+    Message {
+        title: "No browser could be opened".to_owned(),
+        body: format!("Apple's page for app-specific passwords is {page}"),
+        critical: false,
+    }
+}
+
 /// What `notify-test` sends, before it is marked as a test.
 #[must_use]
 pub fn sample() -> Message {

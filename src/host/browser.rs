@@ -2,18 +2,14 @@
 //!
 //! Decides what counts as opened: an opener that did not fail. Never waits for a browser to end.
 
-use std::{error, fmt, io, process::Stdio, time::Duration};
+use std::{error, fmt, io};
 
-use tokio::{process::Command, time::timeout};
+use super::launch::launch;
 
 /// Where app-specific passwords are made (`contract.md`).
 pub const ACCOUNT_PAGE: &str = "https://account.apple.com/account/manage";
 
 const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
-
-/// How long an opener has to fail. One that still runs then has become the browser, as `xdg-open` does outside the big
-/// desktops.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Why the page was not opened. Displays as a phrase that fits after "failed to".
 #[derive(Debug)]
@@ -49,21 +45,14 @@ pub fn has_screen() -> bool {
     cfg!(target_os = "macos") || ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"].into_iter().any(set)
 }
 
-/// Opens Apple's page with the desktop's opener, in a process group of its own so that Ctrl-C does not reach it.
+/// Opens Apple's page with the desktop's opener.
 ///
 /// # Errors
 /// [`BrowserError`] where that fails at once.
 pub async fn open_account() -> Result<(), BrowserError> {
-    let mut command = Command::new(OPENER);
-    command.arg(ACCOUNT_PAGE).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
-    let mut child = command.spawn().map_err(BrowserError::Start)?;
-    match timeout(PATIENCE, child.wait()).await {
-        Ok(Ok(status)) if status.success() => Ok(()),
-        Ok(_) => Err(BrowserError::Ended),
-        Err(_) => {
-            // Reaped when it ends, so that no zombie stays.
-            tokio::spawn(async move { child.wait().await });
-            Ok(())
-        }
+    match launch(OPENER, &[ACCOUNT_PAGE.into()]).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(BrowserError::Ended),
+        Err(error) => Err(BrowserError::Start(error)),
     }
 }

@@ -34,11 +34,47 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 /// How long closing everything may take: somebody waits for the process to end.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// The key of the action that opens Apple's page in the browser.
-pub const OPEN_ACCOUNT: &str = "open-account";
+/// What a notification offers to do. The key is what programs see of it (`contract.md`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Takes the new passwords, in a terminal.
+    Replace,
+    /// Opens Apple's page in the browser: carried out here.
+    OpenAccount,
+    /// Silences the incident for a day.
+    Snooze,
+}
 
-/// The key of the action that silences the incident for a day. Carried out by the daemon.
-pub const SNOOZE: &str = "snooze";
+impl Offer {
+    /// All, for passwords that are dead.
+    pub const ALL: &'static [Self] = &[Self::Replace, Self::OpenAccount, Self::Snooze];
+
+    /// The action's key.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::OpenAccount => "open-account",
+            Self::Snooze => "snooze",
+        }
+    }
+
+    /// What people read.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Replace => "Replace…",
+            Self::OpenAccount => "Open Apple Account",
+            Self::Snooze => "Snooze 1 day",
+        }
+    }
+
+    /// The offer with this key.
+    #[must_use]
+    pub fn of(key: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|offer| offer.key() == key)
+    }
+}
 
 /// One incident's notification as it shall stand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +83,8 @@ pub struct Notice {
     pub incident: u64,
     /// The words.
     pub message: Message,
+    /// What it offers, where the service knows actions.
+    pub offers: &'static [Offer],
     /// Without a sound: put back, not news.
     pub silent: bool,
     /// Where it stood when an earlier run of keypulse last showed it.
@@ -117,12 +155,12 @@ pub enum DesktopEvent {
         /// Which.
         incident: u64,
     },
-    /// The person chose an action. [`OPEN_ACCOUNT`] has been carried out already.
-    Action {
+    /// The person chose what was offered. [`Offer::OpenAccount`] has been carried out already.
+    Chosen {
         /// Which.
         incident: u64,
-        /// The action's key.
-        key: String,
+        /// What.
+        offer: Offer,
     },
 }
 

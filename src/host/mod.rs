@@ -5,6 +5,9 @@ pub mod clock;
 pub mod desktop;
 pub mod hook;
 pub mod keyring;
+mod launch;
 pub mod manager;
 pub mod markup;
 pub mod service;
+#[cfg(target_os = "linux")]
+pub mod terminal;

@@ -17,6 +17,7 @@
 )]
 mod lab;
 
+mod actions;
 mod add;
 mod binary;
 mod contract;

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::lab::{Mail, Output, Settings, UserManager, run, until};
+use crate::lab::{Bus, Dunst, Mail, Output, Settings, UserManager, run, until};
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
 const PASSWORD: &str = "abcd-efgh-ijkl-mnop";
@@ -174,4 +174,27 @@ fn the_watchdog_is_fed_and_bites() {
 
     person.manager.systemctl(&["kill", "--signal=STOP", "keypulse"]).ok();
     person.until_restarted(&before);
+}
+
+#[test]
+fn what_a_click_opens_runs_outside_of_the_sandbox() {
+    let person = Person::new("Environment=TERMINAL=%h/terminal DISPLAY=:77\n");
+    let bus = Bus::of(&person.manager);
+    let dunst = Dunst::start(&bus);
+    // The sandbox keeps what runs in it from writing to the person's home.
+    let terminal = person.manager.home().join("terminal");
+    fs::write(&terminal, "#!/bin/sh\necho \"$DISPLAY $*\" >~/opened\n").unwrap();
+    fs::set_permissions(&terminal, fs::Permissions::from_mode(0o755)).unwrap();
+    person.configure(&person.settings().desktop().to_toml());
+    person.systemctl("start").ok();
+    person.until("a round", || person.asked()["counts"]["healthy"] == 1);
+    person.mail.dovecot.set_password(ADDRESS, "another");
+    dunst.wait_displayed(1);
+    let opened = dunst.choose("Replace…", || {
+        fs::read_to_string(person.manager.home().join("opened")).ok().filter(|text| text.ends_with('\n'))
+    });
+    assert!(
+        opened.starts_with(":77 -e sh ") && opened.ends_with(&format!(" replace --account {ADDRESS}\n")),
+        "{opened}"
+    );
 }

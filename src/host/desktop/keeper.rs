@@ -13,11 +13,11 @@ use tokio::{
 };
 
 use super::{
-    DesktopEvent, Notice, OPEN_ACCOUNT, ShownAs, TIME_LIMIT,
+    DesktopEvent, Notice, Offer, ShownAs, TIME_LIMIT,
     bus::{self, Bus, Closed},
     linux::{self, Sender, Surroundings},
 };
-use crate::host::browser;
+use crate::{health::alert, host::browser};
 
 /// What the desktop task wants.
 pub(super) enum Order {
@@ -108,14 +108,12 @@ impl Keeper {
                 }
                 Happened::Ordered(Order::Withdraw(shown)) => return self.withdraw(shown).await,
                 Happened::Heard(Heard::Action(key)) => {
-                    if key == OPEN_ACCOUNT {
-                        tokio::spawn(async {
-                            if let Err(error) = browser::open_account().await {
-                                tracing::warn!("failed to {error}");
-                            }
-                        });
+                    // Other keys are nobody's: a click on the text itself is "default" to some services.
+                    let Some(offer) = Offer::of(&key) else { continue };
+                    if offer == Offer::OpenAccount {
+                        tokio::spawn(open_account(self.around.clone()));
                     }
-                    self.tell(DesktopEvent::Action { incident: self.incident, key }).await;
+                    self.tell(DesktopEvent::Chosen { incident: self.incident, offer }).await;
                 }
                 Happened::Heard(Heard::Closed(reason)) => {
                     self.adopted = None;
@@ -199,7 +197,7 @@ impl Keeper {
         self.closed = self.closed.resubscribe();
         let capabilities = bus.capabilities().await?;
         let owner = bus.owner().await?.ok_or_else(|| "the notification service went away".to_owned())?;
-        let mut notification = linux::standing(&notice.message, notice.silent, &capabilities);
+        let mut notification = linux::standing(&notice, &capabilities);
         if self.standing.as_ref().is_some_and(|standing| standing.shown_as.owner != owner) {
             self.lose().await;
         }
@@ -311,6 +309,16 @@ impl Keeper {
     async fn tell(&self, event: DesktopEvent) {
         // Nobody listens any more only while the daemon ends.
         let _ = self.around.events.send(event).await;
+    }
+}
+
+/// Opens Apple's page; where no browser does, says where it is.
+async fn open_account(around: Surroundings) {
+    if let Err(error) = browser::open_account().await {
+        tracing::warn!("failed to {error}");
+        // Kept while the note stands.
+        let (_standing, ending) = watch::channel(());
+        linux::note(around, alert::no_browser(browser::ACCOUNT_PAGE), ending).await;
     }
 }
 

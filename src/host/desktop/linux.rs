@@ -19,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    Command, DesktopEvent, OPEN_ACCOUNT, SNOOZE, TIME_LIMIT,
+    Command, DesktopEvent, Notice, TIME_LIMIT,
     bus::{self, Bus, Closed},
     keeper::{Keeper, Order},
 };
@@ -138,18 +138,20 @@ pub(super) async fn capabilities() -> Result<Vec<String>, String> {
 }
 
 /// The notification of an incident.
-pub(super) fn standing(message: &Message, silent: bool, capabilities: &[String]) -> Notification {
-    let mut notification = plain(message, capabilities);
+pub(super) fn standing(notice: &Notice, capabilities: &[String]) -> Notification {
+    let mut notification = plain(&notice.message, capabilities);
     notification
         .timeout(Timeout::Never)
-        .urgency(if message.critical { Urgency::Critical } else { Urgency::Normal })
+        .urgency(if notice.message.critical { Urgency::Critical } else { Urgency::Normal })
         // An action does not end the incident, so it shall not close the notification.
         .hint(Hint::Resident(true));
-    if silent {
+    if notice.silent {
         notification.hint(Hint::SuppressSound(true));
     }
     if capabilities.iter().any(|capability| capability == "actions") {
-        notification.action(OPEN_ACCOUNT, "Open Apple Account").action(SNOOZE, "Snooze 1 day");
+        for offer in notice.offers {
+            notification.action(offer.key(), offer.label());
+        }
     }
     notification
 }
@@ -170,7 +172,7 @@ fn plain(message: &Message, capabilities: &[String]) -> Notification {
     notification
 }
 
-async fn note(mut around: Surroundings, message: Message, mut ending: watch::Receiver<()>) {
+pub(super) async fn note(mut around: Surroundings, message: Message, mut ending: watch::Receiver<()>) {
     let bus = Bus::known(&mut around.bus).await;
     let shown = async {
         let mut notification = plain(&message, &bus.capabilities().await?);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
 
-use super::{Desktop, DesktopEvent, Notice, ShownAs};
+use super::{Desktop, DesktopEvent, Notice, Offer, ShownAs};
 use crate::health::alert::Message;
 use fake::{Fake, Nature};
 use session::{Bus, Dunst, again, in_session, until};
@@ -20,7 +20,7 @@ fn message(title: &str) -> Message {
 }
 
 fn notice(title: &str) -> Notice {
-    Notice { incident: 7, message: message(title), silent: false, replaces: None }
+    Notice { incident: 7, message: message(title), offers: Offer::ALL, silent: false, replaces: None }
 }
 
 /// The next event; a test that waits for one that never comes is stuck.
@@ -178,7 +178,7 @@ fn the_person_closes_and_clicks() {
         shown(&mut events).await;
         // The listener begins after the notification stands; a click needs a person's time.
         let clicked = again(|| dunst.choose("Open Apple Account"), next(&mut events)).await;
-        assert_eq!(clicked, DesktopEvent::Action { incident: 7, key: "open-account".to_owned() });
+        assert_eq!(clicked, DesktopEvent::Chosen { incident: 7, offer: Offer::OpenAccount });
         until(async || session::opened() == "https://account.apple.com/account/manage\n").await;
     });
 }
@@ -270,7 +270,7 @@ fn a_service_that_minds_the_sender_gets_its_replacement() {
         assert_eq!(gnome.standing(), [(first.id, "second".to_owned())]);
 
         let clicked = again(|| gnome.act(first.id, "snooze"), next(&mut events)).await;
-        assert_eq!(clicked, DesktopEvent::Action { incident: 7, key: "snooze".to_owned() });
+        assert_eq!(clicked, DesktopEvent::Chosen { incident: 7, offer: Offer::Snooze });
         assert_eq!(again(|| gnome.close(first.id, 2), next_but_actions(&mut events)).await, CLOSED);
 
         desktop.show(notice("third"));
@@ -284,7 +284,7 @@ fn a_service_that_minds_the_sender_gets_its_replacement() {
 async fn next_but_actions(events: &mut Receiver<DesktopEvent>) -> DesktopEvent {
     loop {
         let event = next(events).await;
-        if !matches!(event, DesktopEvent::Action { .. }) {
+        if !matches!(event, DesktopEvent::Chosen { .. }) {
             return event;
         }
     }

@@ -1,12 +1,18 @@
 //! A private D-Bus session bus.
 
-use std::{cell::RefCell, fs, os::unix::net::UnixStream, path::PathBuf, process::Command};
+use std::{
+    cell::RefCell,
+    fs,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    Component, Monitor,
+    Component, Monitor, UserManager,
     process::{clean, run, until},
 };
 
@@ -29,6 +35,7 @@ const CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D
 pub struct Bus {
     // First: stopped before its directory goes.
     component: RefCell<Option<Component>>,
+    socket: PathBuf,
     dir: TempDir,
 }
 
@@ -46,7 +53,13 @@ impl Bus {
         let dir = tempfile::Builder::new().prefix("bus").tempdir().unwrap();
         let socket = dir.path().join("bus");
         fs::write(dir.path().join("config.xml"), CONFIGURATION.replace("SOCKET", &socket.to_string_lossy())).unwrap();
-        Self { component: RefCell::default(), dir }
+        Self { component: RefCell::default(), socket, dir }
+    }
+
+    /// The bus of a user manager, who starts and stops it.
+    #[track_caller]
+    pub fn of(manager: &UserManager) -> Self {
+        Self { socket: manager.runtime_dir().join("bus"), ..Self::absent() }
     }
 
     /// For `DBUS_SESSION_BUS_ADDRESS`.
@@ -125,7 +138,7 @@ impl Bus {
         command
     }
 
-    fn socket(&self) -> PathBuf {
-        self.dir.path().join("bus")
+    fn socket(&self) -> &Path {
+        &self.socket
     }
 }

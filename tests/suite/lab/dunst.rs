@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::Path,
     process::Stdio,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -139,8 +140,13 @@ impl<'bus> Dunst<'bus> {
     #[track_caller]
     pub fn choose<T>(&self, label: &str, mut done: impl FnMut() -> Option<T>) -> T {
         fs::write(self.home.path().join("choice"), label).unwrap();
+        let mut clicked: Option<Instant> = None;
         until(&format!("what follows from {label:?}"), || {
-            self.dunstctl(["context"]);
+            // A person clicks again only after a while.
+            if clicked.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) {
+                self.dunstctl(["context"]);
+                clicked = Some(Instant::now());
+            }
             done()
         })
     }

@@ -51,8 +51,13 @@ impl Keypulse {
     /// Sets a variable of the environment for programs started from now on.
     #[must_use]
     pub fn env(mut self, key: &str, value: &str) -> Self {
-        self.environment.push((key.to_owned(), value.to_owned()));
+        self.set_env(key, value);
         self
+    }
+
+    /// The same, for one that stands already.
+    pub fn set_env(&mut self, key: &str, value: &str) {
+        self.environment.push((key.to_owned(), value.to_owned()));
     }
 
     /// The home directory.

@@ -1,8 +1,14 @@
-//! What a person silences: finds whom it is about, and takes what is snoozed off the desktop.
+//! What a person wants of an incident: finds whom it is about, opens a terminal to repair it, takes what is snoozed off the
+//! desktop.
 //!
 //! What snooze and pause hold back is the engine's business.
 
+#[cfg(target_os = "linux")]
+use std::ffi::OsString;
 use std::time::Duration;
+
+#[cfg(target_os = "linux")]
+use tracing::{info, warn};
 
 use super::{Daemon, Heart, RunError, deliver::Showing};
 use crate::{
@@ -14,6 +20,8 @@ use crate::{
         schedule::DAY,
     },
 };
+#[cfg(target_os = "linux")]
+use crate::{health::alert, host::terminal};
 
 impl Heart {
     /// The account that `target`, a credential's name or an account's address, means.
@@ -70,5 +78,38 @@ impl Daemon {
             Some(account) => self.snooze(account, DAY),
             None => Ok(()), // it is over meanwhile
         }
+    }
+
+    /// The person chose "Replace…": the command runs in their terminal, or they are told to run it.
+    #[cfg_attr(target_os = "macos", expect(clippy::unused_self, reason = "no notification offers it there"))]
+    pub(super) fn replace_in_terminal(&mut self, incident: u64) {
+        #[cfg(target_os = "linux")]
+        if let Some(account) = self.heart.engine().account_with(incident).cloned()
+            && let Some(desktop) = self.desktop.clone()
+        {
+            let program = std::env::current_exe().unwrap_or_else(|_| "keypulse".into());
+            let (config, socket) = (&self.options.paths.config, &self.options.socket);
+            let command: Vec<OsString> = vec![
+                program.into(),
+                "--config".into(),
+                config.into(),
+                "--socket".into(),
+                socket.into(),
+                "replace".into(),
+                "--account".into(),
+                account.as_str().into(),
+            ];
+            self.heart.spawn(async move {
+                match terminal::run(&command).await {
+                    Ok(program) => info!("opened {program} to replace passwords of {account}"),
+                    Err(error) => {
+                        warn!("failed to {error}");
+                        desktop.note(alert::no_terminal(&account));
+                    }
+                }
+            });
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = incident;
     }
 }
