@@ -14,7 +14,7 @@ use crate::{
     config::Config,
     health::outbox::{self, Tidings},
     host::{
-        desktop::{Desktop, DesktopEvent, Notice},
+        desktop::{Desktop, DesktopEvent, Notice, Offer},
         hook::{self, HookEvent},
     },
     rehearsal::Message,
@@ -122,6 +122,6 @@ async fn show(
         return Ok(());
     }
     let silent = message.tidings == Tidings::PutBack;
-    desktop.show(Notice { incident: INCIDENT, message: words, silent, replaces: None });
+    desktop.show(Notice { incident: INCIDENT, message: words, offers: &[Offer::OpenAccount], silent, replaces: None });
     answered(events).await
 }
