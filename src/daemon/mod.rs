@@ -7,7 +7,6 @@ mod deliver;
 mod guest;
 mod heart;
 mod past;
-mod quiet;
 mod requests;
 mod wishes;
 
