@@ -12,8 +12,8 @@
 //! |---|---|---|
 //! | [`health`] | decides: from findings to verdicts, from verdicts to what is told | a network, a file, a clock, a random number, a log line |
 //! | [`classify`] | translates a server's reply into a finding; the page to audit | a guess from a text where a code exists |
-//! | [`secret`] | holds a password ([`secret::AppPassword`]); reads it from keyring, command, file | opens a dialog from the background |
-//! | [`config`] | TOML into types that cannot be wrong; edits that keep comments; paths | a default that differs from `config.example.toml` |
+//! | [`secret`] | holds a password ([`secret::AppPassword`]); reads it from keyring, command, file, another program's file | opens a dialog from the background |
+//! | [`config`] | TOML into types that cannot be wrong; edits that keep comments; paths; other programs' files | a default that differs from `config.example.toml` |
 //! | [`store`] | what outlives the process, in SQLite | a secret |
 //! | [`api`] | the status document, the two ends of the local socket | a decision |
 //! | [`probe`] | one attempt: connect, TLS, authenticate once, hang up | a second login on a connection |
