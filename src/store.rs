@@ -3,6 +3,7 @@
 //! Every step of the engine is committed here before anybody outside sees it. Secrets are not here: pairs are keyed digests,
 //! and the key lies beside the database. One process at a time holds the state: [`Store::open`] takes a lock.
 
+mod firsts;
 mod past;
 mod sound;
 mod tally;

@@ -17,6 +17,7 @@ pub mod exit;
 pub mod history;
 mod keep;
 pub mod line;
+pub mod list;
 pub mod man;
 pub mod notify_test;
 mod obtain;
@@ -100,6 +101,8 @@ enum Command {
     Add(add::AddArgs),
     /// Take the new password for each one that died, in turn: opens Apple's page, tries, stores, next
     Replace(replace::ReplaceArgs),
+    /// Show where each password is used and kept, and how old it is
+    List(list::ListArgs),
     /// Stop watching a password; also removes it from the keyring where keypulse put it
     Remove(remove::RemoveArgs),
     /// Say nothing about dead passwords for a while
@@ -248,6 +251,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Discover(arguments) => discover::discover(&context, &arguments),
         Command::Add(arguments) => add::add(&context, &arguments),
         Command::Replace(arguments) => replace::replace(&context, &arguments),
+        Command::List(arguments) => list::list(&context, &arguments),
         Command::Remove(arguments) => remove::remove(&context, &arguments),
         Command::Snooze(arguments) => quiet::snooze(&context, &arguments),
         Command::Unsnooze(arguments) => quiet::unsnooze(&context, &arguments),

@@ -4,13 +4,15 @@
 //!
 //! [`Heart`]: super::Heart
 
+use std::collections::BTreeMap;
+
 use super::{Paths, RunError};
 use crate::{
     api::Time,
     config::{Account, Config},
     health::{
         evidence::{PerService, Service},
-        name::{CredentialName, Fingerprint},
+        name::{CredentialName, Digest, Fingerprint},
     },
     host::clock::Clock,
     probe::Target,
@@ -89,6 +91,45 @@ pub fn last_read(paths: &Paths, account: &Account, name: &CredentialName) -> Res
     let stored = memory.accounts.get(&account.address.key());
     let credential = stored.and_then(|stored| stored.credentials.iter().find(|credential| credential.name == *name));
     Ok(credential.and_then(|credential| credential.secret))
+}
+
+/// What the state remembers of a credential's password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Remembered {
+    /// The secret it held when it was last read.
+    pub secret: Option<Digest>,
+    /// The first login with this credential.
+    pub first_at: Option<Time>,
+    /// The first login with the secret it holds: when it was changed, or a little later.
+    pub changed_at: Option<Time>,
+}
+
+/// What the state remembers of each credential, beside what the status tells. Empty where there is none.
+///
+/// # Errors
+/// Where there is a state and it cannot be used.
+pub fn remembered(config: &Config, paths: &Paths) -> Result<BTreeMap<CredentialName, Remembered>, StoreError> {
+    let store = match Store::look(&paths.state) {
+        Ok(store) => store,
+        Err(StoreError::Absent) => return Ok(BTreeMap::new()),
+        Err(error) => return Err(error),
+    };
+    let clock = Clock::resume(store.anchor()?.as_ref());
+    let time = |at| Time::new(at, clock.offset_ms());
+    let (memory, credentials, secrets) = (store.memory()?, store.first_of_credentials()?, store.first_of_secrets()?);
+    let all = config.accounts.iter().flat_map(|account| account.credentials.iter().map(move |it| (account, it)));
+    let remembered = all.map(|(account, credential)| {
+        let stored = memory.accounts.get(&account.address.key());
+        let stored = stored.and_then(|stored| stored.credentials.iter().find(|it| it.name == credential.name));
+        let secret = stored.and_then(|stored| stored.secret).map(|fingerprint| fingerprint.secret);
+        let remembered = Remembered {
+            secret,
+            first_at: credentials.of(&account.address, credential.name.as_str()).map(time),
+            changed_at: secret.and_then(|secret| secrets.of(&account.address, &secret.tag())).map(time),
+        };
+        (credential.name.clone(), remembered)
+    });
+    Ok(remembered.collect())
 }
 
 /// Names that a server's text may repeat, and nobody shall read there.

@@ -11,7 +11,7 @@ mod requests;
 mod wishes;
 
 use deliver::Showing;
-pub use guest::{Dead, fingerprint, known_dead, last_read, target};
+pub use guest::{Dead, Remembered, fingerprint, known_dead, last_read, remembered, target};
 pub use heart::{Effect, Heart, Outward, Paths, stored_tally};
 pub use past::{Past, Stored};
 

@@ -36,7 +36,7 @@ pub struct PastLogin {
 }
 
 /// The schema that first had rulings.
-const WITH_RULINGS: usize = 2;
+pub(super) const WITH_RULINGS: usize = 2;
 
 impl Store {
     /// Changes of health, the newest first: of these credentials (all, if there are none), not before `since`, at most `limit`.

@@ -33,6 +33,7 @@ mod formats;
 mod history;
 mod lab_smoke;
 mod layers;
+mod list;
 mod logs;
 mod main_job;
 mod measure;
