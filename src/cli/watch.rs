@@ -23,7 +23,7 @@ use super::{
     table::{exit_code, render},
 };
 use crate::{
-    api::{Client, Time, client::Events, time},
+    api::{Client, StatusDocument, Time, client::Events, time},
     health::name::CredentialName,
 };
 
@@ -83,14 +83,14 @@ async fn lines(context: &Context, arguments: &StatusArgs) -> Result<u8, Exit> {
     let mut last = None;
     loop {
         let view = View::of(status::look(context, &arguments.names).await)?;
-        let line = status::line(arguments.format(), &view);
-        if line != last {
-            match (&line, &view) {
+        let news = news(arguments.format(), &view);
+        if last.as_ref() != Some(&news) {
+            match (status::line(arguments.format(), &view), &view) {
                 (Some(line), _) => print(&format!("{line}\n"))?,
                 (None, View::Trouble(why)) => complain(&format!("keypulse: {why}")),
                 (None, View::Document(_)) => {}
             }
-            last = line;
+            last = Some(news);
         }
         let happened = async {
             tokio::select! {
@@ -102,6 +102,17 @@ async fn lines(context: &Context, arguments: &StatusArgs) -> Result<u8, Exit> {
             Heard::Changed | Heard::Resized | Heard::Stop => {}
             // A bar that ends its module, or ends itself, is no failure of ours.
             Heard::End => return Ok(0),
+        }
+    }
+}
+
+/// What makes a line worth another one: everything in it but the moment at which it was made.
+fn news(format: Format, view: &View) -> String {
+    match view {
+        View::Trouble(why) => why.clone(),
+        View::Document(document) => {
+            let timeless = StatusDocument { generated_at: Time::from_unix(0), ..document.clone() };
+            status::line(format, &View::Document(timeless)).unwrap_or_default()
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     contract::check_contract,
-    lab::{ICloud, Keypulse, Output, Settings, Terminal, clean, run, until},
+    lab::{ICloud, Keypulse, Output, Settings, Terminal, Tls, clean, run, until},
 };
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
@@ -273,4 +273,11 @@ fn watch_says_what_it_cannot_do() {
     check(&home.keypulse.command(&["status", "--watch", "--format", "prometheus"]), "Prometheus asks by itself");
     let unknown = home.keypulse.command(&["status", "--watch", "--format", "waybar", "nobody"]);
     assert_eq!(unknown.code, 64, "{unknown:?}");
+    // What may still come is waited for, and why there is nothing yet is said once.
+    let early = Keypulse::new();
+    let program = early.spawn(&["status", "--json", "--watch"]);
+    program.until("the trouble", || program.log().contains("there is no configuration file").then_some(()));
+    early.configure(&Settings::new().imap(9, Tls::Implicit).smtp(9, Tls::Implicit));
+    program.until("the document", || program.log().contains("\"schema\":1").then_some(()));
+    assert_eq!(program.log().lines().count(), 2, "{}", program.log());
 }
