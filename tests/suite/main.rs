@@ -43,6 +43,7 @@ mod quiet;
 mod rehearse;
 mod reload;
 mod replace;
+mod screens;
 mod service;
 mod service_install;
 mod setup;

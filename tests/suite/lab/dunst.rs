@@ -163,6 +163,11 @@ impl<'bus> Dunst<'bus> {
         self.display.screenshot(path);
     }
 
+    /// Where it shows things.
+    pub fn display(&self) -> &Display {
+        &self.display
+    }
+
     #[track_caller]
     fn dunstctl<const N: usize>(&self, arguments: [&str; N]) -> String {
         run(self.bus.client("dunstctl").args(arguments), "").ok()

@@ -19,6 +19,7 @@ mod process;
 mod settings;
 mod terminal;
 mod user_manager;
+mod xfce;
 
 pub use bus::Bus;
 pub use certificates::Certificates;
@@ -36,3 +37,4 @@ pub use process::{Component, DEADLINE, Output, clean, run, until};
 pub use settings::{Settings, Tls};
 pub use terminal::Terminal;
 pub use user_manager::UserManager;
+pub use xfce::Xfce;
