@@ -12,8 +12,9 @@ use crate::{
 /// All passwords of an account die.
 fn reset<'home>(keypulse: &'home Keypulse, mail: &Mail) -> Running<'home> {
     mail.dovecot.set_passwords(ADDRESS, &[OLD, SECOND]);
-    let credential =
-        |name: &str, app: &str, secret: &Path| (name.to_owned(), format!("app = \"{app}\"\nsecret.file = {secret:?}"));
+    let credential = |name: &str, app: &str, secret: &Path| {
+        (name.to_owned(), format!("app = \"{app}\"\nsecret.file = \"{}\"", secret.display()))
+    };
     let all = [
         credential("thunderbird", "Thunderbird", &keypulse.secret("thunderbird", OLD)),
         credential("nas", "Synology", &keypulse.secret("nas", SECOND)),
