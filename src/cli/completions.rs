@@ -7,9 +7,10 @@ use super::{Cli, Exit, context::print};
 
 /// `keypulse completions`.
 #[derive(Debug, Args)]
-#[command(after_help = "bash:  keypulse completions bash > ~/.local/share/bash-completion/completions/keypulse
-zsh:   keypulse completions zsh > ~/.local/share/zsh/site-functions/_keypulse   (a directory of $fpath)
-fish:  keypulse completions fish > ~/.config/fish/completions/keypulse.fish")]
+#[command(after_help = "Where shells look for it:
+  bash  ~/.local/share/bash-completion/completions/keypulse
+  zsh   _keypulse in a directory of $fpath
+  fish  ~/.config/fish/completions/keypulse.fish")]
 pub struct CompletionsArgs {
     /// For which shell
     #[arg(value_enum)]

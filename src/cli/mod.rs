@@ -141,6 +141,10 @@ enum Command {
 
 /// `keypulse status`.
 #[derive(Debug, Default, Args)]
+#[command(
+    after_help = "Exit codes of table and json: 0 all ok, 1 something in warning, 2 something critical, 3 cannot tell.
+The other formats: 0 once they are printed, because bars hide what fails."
+)]
 pub struct StatusArgs {
     /// Only these credentials
     #[arg(value_name = "NAME", value_parser = name)]

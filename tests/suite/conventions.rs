@@ -105,13 +105,13 @@ fn a_typing_error_gets_a_suggestion() {
     check(&keypulse.command(&["config", "chekc"]), "'check'");
 }
 
-/// Commands whose help must fit a terminal: all of them.
+/// Without a terminal, whose width it would take.
 #[test]
-fn every_help_fits_80_columns() {
+fn every_help_fits_a_hundred_columns() {
     let keypulse = Keypulse::new();
     for path in commands(&keypulse, &[]) {
         let words: Vec<&str> = path.iter().map(String::as_str).chain(["--help"]).collect();
-        let help = run(keypulse.program().args(&words).env("COLUMNS", "80"), "");
+        let help = keypulse.command(&words);
         assert_eq!(help.code, 0, "{help:?}");
         let wide: Vec<&str> = help.stdout.lines().filter(|line| line.chars().count() > 100).collect();
         assert!(wide.is_empty(), "{path:?}: {wide:#?}");
