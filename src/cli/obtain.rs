@@ -10,7 +10,7 @@ use super::{
     exit,
     keep::{Entry, no_keyring},
     prompt,
-    verify::{self, Accepted, Trial, Verdict},
+    verify::{self, Accepted, Trial},
 };
 use crate::{
     health::evidence::Services,
@@ -112,12 +112,7 @@ async fn once(
     if way.untried {
         return Ok(untried(entry, password));
     }
-    match verify::verify(context, &trial(entry, form, false, 0), password).await? {
-        Verdict::Accepted(accepted) => Ok(accepted),
-        Verdict::Not(report) => Err(report.into()),
-        Verdict::KnownDead(exit) => Err(exit),
-        Verdict::Again(_) => Err(Exit::Code(1)),
-    }
+    verify::verify(context, &trial(entry, form, false, 0), password).await?.settled()
 }
 
 async fn in_dialogue(context: &Context, entry: &Entry, way: Way, form: Form, question: &str) -> Result<Obtained, Exit> {
@@ -137,19 +132,9 @@ async fn in_dialogue(context: &Context, entry: &Entry, way: Way, form: Form, que
         if way.untried {
             return Ok(Obtained::Accepted(untried(entry, password)));
         }
-        match verify::verify(context, &trial(entry, form, true, failed), password).await? {
-            Verdict::Accepted(accepted) => return Ok(Obtained::Accepted(accepted)),
-            Verdict::Again(so_far) => failed = so_far,
-            Verdict::KnownDead(exit) => {
-                exit::tell(&exit);
-            }
-            Verdict::Not(report) => {
-                report.say()?;
-                if !report.leaves_a_try() {
-                    return Err(Exit::Code(1));
-                }
-                failed = report.failed;
-            }
+        let verdict = verify::verify(context, &trial(entry, form, true, failed), password).await?;
+        if let Some(accepted) = verdict.told(&mut failed)? {
+            return Ok(Obtained::Accepted(accepted));
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     Exit, advice,
     attempts::{Attempts, Choices, MOST_FAILED, Next, Try},
     context::Context,
+    exit,
     progress::{self, Progress},
     prompt,
     ration::Ration,
@@ -62,25 +63,56 @@ pub(super) enum Verdict {
     KnownDead(Exit),
 }
 
+impl Verdict {
+    /// What was accepted, or why nothing was, where nobody can be asked.
+    pub(super) fn settled(self) -> Result<Accepted, Exit> {
+        match self {
+            Self::Accepted(accepted) => Ok(accepted),
+            Self::Not(report) => Err(report.into()),
+            Self::KnownDead(exit) => Err(exit),
+            Self::Again(_) => Err(Exit::Code(1)),
+        }
+    }
+
+    /// What was accepted in a dialogue; `None` where another may be tried. Says what was wrong; `failed` counts on.
+    pub(super) fn told(self, failed: &mut u32) -> Result<Option<Accepted>, Exit> {
+        match self {
+            Self::Accepted(accepted) => return Ok(Some(accepted)),
+            Self::Again(so_far) => *failed = so_far,
+            Self::KnownDead(exit) => {
+                exit::tell(&exit);
+            }
+            Self::Not(report) => {
+                report.say()?;
+                if !report.leaves_a_try() {
+                    return Err(Exit::Code(1));
+                }
+                *failed = report.failed;
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// Why a password was not taken.
 pub(super) struct Report {
     what: String,
     lines: Vec<String>,
     hint: String,
     /// Failed logins that this entry has cost so far.
-    pub(super) failed: u32,
+    failed: u32,
     /// Somebody refused it: it is not only that nobody could be asked.
     refused: bool,
 }
 
 impl Report {
     /// What follows, for a person who has seen what the servers said.
-    pub(super) fn say(&self) -> Result<(), Exit> {
+    fn say(&self) -> Result<(), Exit> {
         prompt::say(&self.hint)
     }
 
     /// Whether another password may still be tried for this entry.
-    pub(super) fn leaves_a_try(&self) -> bool {
+    fn leaves_a_try(&self) -> bool {
         self.refused && self.failed < MOST_FAILED
     }
 }

@@ -11,12 +11,11 @@ use crate::{
     cli::{
         Exit,
         context::Context,
-        exit,
         keep::Entry,
         progress::Progress,
         prompt,
         style::printable,
-        verify::{self, Accepted, Trial, Verdict},
+        verify::{self, Accepted, Trial},
     },
     daemon,
     health::name::Fingerprint,
@@ -71,19 +70,9 @@ pub(super) async fn until_changed(
             failed,
         };
         old = Old(Some(daemon::fingerprint(paths, account, &password)?));
-        match verify::verify(context, &trial, Arc::new(password)).await? {
-            Verdict::Accepted(accepted) => return Ok(Some(accepted)),
-            Verdict::Again(so_far) => failed = so_far,
-            Verdict::KnownDead(exit) => {
-                exit::tell(&exit);
-            }
-            Verdict::Not(report) => {
-                report.say()?;
-                if !report.leaves_a_try() {
-                    return Err(Exit::Code(1));
-                }
-                failed = report.failed;
-            }
+        let verdict = verify::verify(context, &trial, Arc::new(password)).await?;
+        if let Some(accepted) = verdict.told(&mut failed)? {
+            return Ok(Some(accepted));
         }
     }
 }
@@ -92,20 +81,19 @@ pub(super) async fn until_changed(
 pub(super) async fn once(context: &Context, reader: &Reader, target: &Target, entry: &Entry) -> Result<Accepted, Exit> {
     // Whoever calls it so has changed it, and the daemon may have seen that already.
     let old = Old(None);
-    let unread = |why: &crate::secret::Unavailable| Exit::because(format!("read the password: {why}"), how(target));
+    let unread =
+        |why: &crate::secret::Unavailable| Exit::because(format!("read the password: {why}"), how(target).trim_start());
     let read = read(reader, entry, Asked::Background).await.map_err(|why| unread(&why))?;
     let Some(password) = old.changed(Some(read), entry)? else {
-        return Err(Exit::because(format!("replace {}: its password has not changed yet", target.name()), how(target)));
+        return Err(Exit::because(
+            format!("replace {}: its password has not changed yet", target.name()),
+            how(target).trim_start(),
+        ));
     };
     let Entry { config, paths, account, credential, .. } = entry;
     let services = credential.services;
     let trial = Trial { config, paths, account, services, may_undash: false, asks: false, instead: "", failed: 0 };
-    match verify::verify(context, &trial, Arc::new(password)).await? {
-        Verdict::Accepted(accepted) => Ok(accepted),
-        Verdict::Not(report) => Err(report.into()),
-        Verdict::KnownDead(exit) => Err(exit),
-        Verdict::Again(_) => Err(Exit::Code(1)),
-    }
+    verify::verify(context, &trial, Arc::new(password)).await?.settled()
 }
 
 /// What the password to be replaced is known by; `None` where any that is not dead is a new one.
