@@ -21,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{net::UnixStream, task::JoinSet, time::timeout};
 
 use super::{
-    HistoryQuery, LONGEST_WAIT, Problem, Reservation, StatusDocument, StreamEvent, TransitionDocument,
+    ExplainDocument, HistoryQuery, LONGEST_WAIT, Problem, Reservation, StatusDocument, StreamEvent, TransitionDocument,
     document::SCHEMA,
     routes::{CheckBody, PauseBody, ReserveBody, SettleBody, SnoozeBody, UnsnoozeBody},
     socket::is_friend,
@@ -171,6 +171,20 @@ impl Client {
     /// See [`ClientError`]; an unknown name is a [`Problem::UNKNOWN_NAME`].
     pub async fn history(&self, query: &HistoryQuery) -> Result<Vec<TransitionDocument>, ClientError> {
         let path = format!("/v1/history?{}", query.to_url());
+        Ok(self.ask(Method::GET, &path, Bytes::new(), self.patience).await?.1)
+    }
+
+    /// The chain behind the verdict on a credential or an account, or behind all.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; an unknown target is a [`Problem::UNKNOWN_NAME`].
+    pub async fn explain(&self, target: Option<&str>) -> Result<ExplainDocument, ClientError> {
+        let encoded = |byte: u8| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        };
+        let query = target.map(|target| format!("?target={}", target.bytes().map(encoded).collect::<String>()));
+        let path = format!("/v1/explain{}", query.unwrap_or_default());
         Ok(self.ask(Method::GET, &path, Bytes::new(), self.patience).await?.1)
     }
 

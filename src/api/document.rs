@@ -348,7 +348,9 @@ impl CredentialDocument {
 }
 
 impl ServiceDocument {
-    fn build(service: &ServiceStatus, offset_ms: i64) -> Self {
+    /// One attempt.
+    #[must_use]
+    pub fn build(service: &ServiceStatus, offset_ms: i64) -> Self {
         Self {
             service: service.service,
             finding: service.finding.into(),

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod document;
 pub mod events;
+pub mod explain;
 pub mod history;
 pub mod metrics;
 pub mod problem;
@@ -21,6 +22,7 @@ pub mod unknown;
 pub use client::{Checked, Client, ClientError};
 pub use document::{AccountDocument, DaemonInfo, StatusDocument};
 pub use events::{IncidentEvent, IncidentMessage, StreamEvent, TransitionDocument};
+pub use explain::ExplainDocument;
 pub use history::{HistoryQuery, PastError, Since};
 pub use problem::Problem;
 pub use server::{Limits, serve};
@@ -104,6 +106,13 @@ pub enum Request {
         query: HistoryQuery,
         /// At once: the newest first.
         reply: oneshot::Sender<Result<Vec<TransitionDocument>, PastError>>,
+    },
+    /// The chain behind verdicts.
+    Explain {
+        /// A credential's name or an account's address; everything without.
+        target: Option<String>,
+        /// At once.
+        reply: oneshot::Sender<Result<Box<ExplainDocument>, PastError>>,
     },
     /// Read the configuration again.
     Reload {

@@ -124,7 +124,7 @@ async fn route(
     }
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
     let (allow, taken) = match path {
-        "/v1/status" | "/v1/history" | "/metrics" | "/healthz" => {
+        "/v1/status" | "/v1/history" | "/v1/explain" | "/metrics" | "/healthz" => {
             ("GET, HEAD", head.method == Method::GET || head.method == Method::HEAD)
         }
         "/v1/events" => ("GET", head.method == Method::GET),
@@ -146,6 +146,11 @@ async fn route(
             let query = past::history_query(query)?;
             let changes = ask(shared, |reply| Request::History { query, reply }).await?.map_err(Problem::from)?;
             Ok(json(StatusCode::OK, &changes))
+        }
+        "/v1/explain" => {
+            let target = past::explain_target(query)?;
+            let answer = ask(shared, |reply| Request::Explain { target, reply }).await?.map_err(Problem::from)?;
+            Ok(json(StatusCode::OK, &answer))
         }
         "/v1/events" => events(shared, peer).await,
         "/v1/check" => check(shared, parse(&body)?).await,

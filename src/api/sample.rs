@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{DaemonInfo, HistoryQuery, PastError, StatusDocument, TransitionDocument, UnknownName};
+use super::{
+    DaemonInfo, ExplainDocument, HistoryQuery, PastError, StatusDocument, Time, TransitionDocument, UnknownName,
+};
 use crate::health::{
     credential::{Health, Transition},
     evidence::{Finding, Service},
@@ -136,6 +138,16 @@ pub(crate) fn history(query: &HistoryQuery) -> Result<Vec<TransitionDocument>, P
     let since = query.since.map_or(minutes_ago(1000), |since| since.on_time_line(NOW, 0));
     let wanted = all.iter().filter(|change| change.at >= since).take(usize::try_from(query.limit).unwrap());
     Ok(wanted.map(|change| TransitionDocument::build(change, 0)).collect())
+}
+
+/// What `/v1/explain` answers: nothing but who was asked for.
+pub(crate) fn explained(target: Option<&str>) -> Result<Box<ExplainDocument>, PastError> {
+    match target {
+        None | Some("johnappleseed@icloud.com") => {
+            Ok(Box::new(ExplainDocument { schema: 1, generated_at: Time::new(NOW, 0), daemon: None, accounts: vec![] }))
+        }
+        Some(unknown) => Err(PastError::Unknown(UnknownName::target(unknown, ["thunderbird"]))),
+    }
 }
 
 pub(crate) fn daemon() -> DaemonInfo {

@@ -110,6 +110,13 @@ pub(super) fn seen(
     show(document, &Look { now, width, colour, local: &local })
 }
 
+/// Lays out text, in colour, as somebody here sees it at `now`.
+pub(super) fn looking(now: Time, lay_out: impl FnOnce(&Look) -> String) -> String {
+    let zone = TimeZone::system();
+    let local = |at: Time| time::local(at, now, &zone);
+    lay_out(&Look { now, width: width(), colour: true, local: &local })
+}
+
 /// Prints the status document.
 pub(super) fn print_json(document: &StatusDocument) -> Result<(), Exit> {
     let json = serde_json::to_string_pretty(document).map_err(Exit::failed)?;

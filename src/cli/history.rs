@@ -3,17 +3,16 @@
 use std::io::{IsTerminal, stderr, stdout};
 
 use clap::Args;
-use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{
     Exit, chronicle,
-    context::{Context, block_on, print, width},
+    context::{self, Context, block_on, print},
     exit::complain,
     table::Look,
 };
 use crate::{
-    api::{ClientError, HistoryQuery, PastError, Since, StreamEvent, Time, TransitionDocument, time},
+    api::{ClientError, HistoryQuery, PastError, Since, StreamEvent, Time, TransitionDocument},
     config,
     daemon::Stored,
     health::name::CredentialName,
@@ -182,9 +181,6 @@ fn line(object: &impl Serialize) -> String {
 
 /// Lays out text as it looks here and now.
 fn looking(lay_out: impl FnOnce(&Look) -> String) -> String {
-    let zone = TimeZone::system();
     let clock = Clock::resume(None);
-    let now = Time::new(clock.now(), clock.offset_ms());
-    let local = |at: Time| time::local(at, now, &zone);
-    lay_out(&Look { now, width: width(), colour: true, local: &local })
+    context::looking(Time::new(clock.now(), clock.offset_ms()), lay_out)
 }

@@ -14,6 +14,7 @@ pub mod demo;
 pub mod discover;
 pub mod doctor;
 pub mod exit;
+pub mod explain;
 pub mod history;
 mod keep;
 pub mod line;
@@ -89,6 +90,8 @@ enum Command {
     /// Silent. 1 only while the password is revoked or rejected, else 0, so that `keypulse ok mbsync && mbsync -a` stops
     /// knocking with a dead password and is in nobody's way otherwise.
     Ok(OkArgs),
+    /// Say why a password is called what it is: every login, what it meant, which rule decided, what would change it
+    Explain(explain::ExplainArgs),
     /// Show what changed so far, the oldest first
     ///
     /// From the daemon, or from the stored state where none runs. JSON lines come the newest first.
@@ -249,6 +252,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>) -> Result<u8, Exit> {
         Command::Status(arguments) => status::status(&context, &arguments),
         Command::Check(arguments) => status::check(&context, &arguments),
         Command::Ok(arguments) => status::ok(&context, &arguments),
+        Command::Explain(arguments) => explain::explain(&context, &arguments),
         Command::History(arguments) => history::history(&context, &arguments),
         Command::Events(arguments) => history::events(&context, &arguments),
         Command::Setup(arguments) => setup::setup(&context, &arguments),

@@ -4,6 +4,7 @@
 //! an event. Decides nothing: the engine does.
 
 mod deliver;
+mod explain;
 mod guest;
 mod heart;
 mod past;

@@ -4,7 +4,7 @@ use tracing::{error, info};
 
 use super::{Daemon, RunError, Waiting};
 use crate::{
-    api::{RationUsedUp, Request, Reservation, Time, UnknownName, UnknownReservation},
+    api::{ExplainDocument, RationUsedUp, Request, Reservation, Time, UnknownName, UnknownReservation},
     health::{event::Event, name::CredentialName},
 };
 
@@ -54,6 +54,11 @@ impl Daemon {
             }
             Request::History { query, reply } => {
                 let _ = reply.send(self.heart.past().history(&query));
+            }
+            Request::Explain { target, reply } => {
+                let daemon = self.document().daemon;
+                let answer = self.heart.past().explain(target.as_deref());
+                let _ = reply.send(answer.map(|document| Box::new(ExplainDocument { daemon, ..document })));
             }
             Request::Reload { reply } => {
                 let _ = reply.send(self.reload()?);

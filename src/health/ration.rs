@@ -19,7 +19,7 @@ pub enum Purse {
 }
 
 impl Purse {
-    const fn kept_for_others(self) -> u32 {
+    pub(super) const fn kept_for_others(self) -> u32 {
         match self {
             Self::Routine => 4,
             Self::Retest => 3,

@@ -28,6 +28,7 @@ mod discover;
 mod doctor;
 mod entry;
 mod events;
+mod explain;
 mod faults;
 mod formats;
 mod history;

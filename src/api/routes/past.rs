@@ -1,7 +1,7 @@
 //! What is asked of the past, out of the query of a URL.
 
-use super::{Problem, percent_decoded};
-use crate::{api::HistoryQuery, health::name::CredentialName};
+use super::{Problem, known_names, percent_decoded};
+use crate::api::HistoryQuery;
 
 /// `name=` as often as wanted, `since=` and `limit=` once.
 pub(super) fn history_query(query: &str) -> Result<HistoryQuery, Box<Problem>> {
@@ -12,7 +12,7 @@ pub(super) fn history_query(query: &str) -> Result<HistoryQuery, Box<Problem>> {
         let value = percent_decoded(value)
             .ok_or_else(|| wrong(format!("`{}` is not percent-encoded UTF-8 (RFC 3986)", key.escape_debug())))?;
         match key {
-            "name" => asked.names.push(CredentialName::new(&value).map_err(|why| wrong(format!("`name`: {why}")))?),
+            "name" => asked.names.extend(known_names(&[value])?),
             "since" => asked.since = Some(value.parse().map_err(|why| wrong(format!("`since`: {why}")))?),
             "limit" => {
                 let fits = value.parse().ok().filter(|limit| (1..=HistoryQuery::MOST).contains(limit));
@@ -23,4 +23,15 @@ pub(super) fn history_query(query: &str) -> Result<HistoryQuery, Box<Problem>> {
         }
     }
     Ok(asked)
+}
+
+/// `target=`, once or not at all.
+pub(super) fn explain_target(query: &str) -> Result<Option<String>, Box<Problem>> {
+    let mut target = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let value = pair.strip_prefix("target=").and_then(percent_decoded).filter(|_| target.is_none());
+        let wrong = || Problem::bad_request("the only parameter here is `target`, once, percent-encoded (RFC 3986)");
+        target = Some(value.ok_or_else(wrong)?);
+    }
+    Ok(target)
 }

@@ -132,6 +132,9 @@ fn answer(request: Request, events: &broadcast::Sender<StreamEvent>) {
         Request::Subscribe { reply } => {
             let _ = reply.send(events.subscribe());
         }
+        Request::Explain { target, reply } => {
+            let _ = reply.send(sample::explained(target.as_deref()));
+        }
         Request::History { query, reply } => {
             let _ = reply.send(sample::history(&query));
         }
@@ -204,6 +207,15 @@ async fn every_route_answers() {
     check(&house.get("/v1/status").await, 200, JSON, r#""overall":"critical""#);
     check(&house.get("/v1/status?name=mutt").await, 200, JSON, r#""overall":"ok""#);
     check(&house.get("/v1/status?name=mutt&name=n%61s").await, 200, JSON, r#""revoked":1"#);
+    let change =
+        r#""credential":"thunderbird","from":"suspect","to":"revoked","cause":"main-password-reset","presumed":false"#;
+    check(&house.get("/v1/history").await, 200, JSON, change);
+    let one = house.get("/v1/history?name=thunderb%69rd&since=1h&limit=1").await;
+    check(&one, 200, JSON, r#"[{"id":43,"at":"2026-11-22T19:48:00Z","account":"johnappleseed@icloud.com""#);
+    assert!(!one.contains(r#""id":42"#), "{one}");
+    check(&house.get("/v1/history?since=2026-11-22T19:48:01Z").await, 200, JSON, "[]");
+    check(&house.get("/v1/explain").await, 200, JSON, r#""accounts":[]"#);
+    check(&house.get("/v1/explain?target=johnappleseed%40icloud.com").await, 200, JSON, r#""schema":1"#);
     check(&house.get("/healthz").await, 200, JSON, r#"{"status":"ok"}"#);
     check(&house.post("/v1/check", r#"{"names":["mutt"],"wait_s":5}"#).await, 200, JSON, r#""overall":"ok""#);
     check(&house.post("/v1/check", "").await, 200, JSON, r#""schema":1"#);
@@ -229,6 +241,15 @@ async fn every_mistake_is_a_problem_that_says_what_was_wrong() {
     check_problem(&house.get("/v1/status?name=no%20name").await, 404, "unknown-name");
     check_problem(&house.get("/v1/status?name=%fg").await, 400, "bad-request");
     check_problem(&house.get("/v1/status?nmae=mutt").await, 400, "bad-request");
+    check_problem(&house.get("/v1/history?name=moot").await, 404, "unknown-name");
+    check_problem(&house.get("/v1/history?name=no%20name").await, 404, "unknown-name");
+    for query in ["limit=0", "limit=1001", "limit=some", "since=yesterday", "since=%fg", "nmae=mutt", "limit"] {
+        check_problem(&house.get(&format!("/v1/history?{query}")).await, 400, "bad-request");
+    }
+    check_problem(&house.post("/v1/history", "").await, 405, "wrong-method");
+    check_problem(&house.get("/v1/explain?target=moot").await, 404, "unknown-name");
+    check_problem(&house.get("/v1/explain?target=a&target=b").await, 400, "bad-request");
+    check_problem(&house.get("/v1/explain?name=a").await, 400, "bad-request");
     check_problem(&house.get("/").await, 404, "unknown-path");
     check_problem(&house.get("/metric").await, 404, "unknown-path");
     check_problem(&house.get("/v1/check").await, 405, "wrong-method");
