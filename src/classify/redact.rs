@@ -187,6 +187,7 @@ mod tests {
         check("user JohnAppleseed@iCloud.com unknown", "user *** unknown");
         check("xjohnappleseedx", "x***x");
         check("jane@me.com or <x@y.example> or me@", "*** or <***> or me@");
+        check("@home is no address, nor is home@", "@home is no address, nor is home@");
         check("joe is not in joeys", "*** is not in joeys");
         check("got abcd-efgh-ijkl-mnop", "got ***");
         check("got ABCDEFGHIJKLMNOP.", "got ***.");
@@ -211,6 +212,7 @@ mod tests {
             "in\u{FFFD}vi\u{FFFD}si\u{FFFD}ble\u{FFFD}\u{FFFD}\u{FFFD}",
         );
         check(" é ü 日本 ", "é ü 日本");
+        assert_eq!(Redactor::new([]).clean(&"é".repeat(9000)).chars().count(), 8192, "as much as is judged");
         assert_eq!(shown(&"é".repeat(200)).chars().count(), 200);
         assert!(shown(&"é".repeat(201)).ends_with('…'));
         assert_eq!(shown(&"é".repeat(201)).chars().count(), 200);

@@ -192,6 +192,7 @@ mod tests {
         imap("NO [REFERRAL imap://jane@x/] go", Some("REFERRAL"), "go", "NO [REFERRAL] go");
         imap("NO [UNAVAILABLE no bracket", None, "[UNAVAILABLE no bracket", "NO [UNAVAILABLE no bracket");
         imap("NO [] x", None, "[] x", "NO [] x");
+        imap("NO [a(b] x", None, "[a(b] x", "NO [a(b] x");
         imap("NO", None, "", "NO");
         imap("OK User jane logged in", None, "User *** logged in", "OK User *** logged in");
         imap("NO [x-fail] fail", Some("***"), "***", "NO [***] ***");

@@ -174,6 +174,22 @@ fn everything_but_a_reply_is_inconclusive() {
 }
 
 #[test]
+fn silence_and_loss_say_what_was_awaited() {
+    let limit = Some(Duration::from_secs(30));
+    let silence = Heard::Silence(Stage::Capability, limit).to_string();
+    assert_eq!(silence, "no answer within 30s while waiting for the list of capabilities");
+    assert_eq!(Heard::Silence(Stage::Tls, None).to_string(), "no answer while waiting for the TLS handshake");
+    assert_eq!(Heard::Lost(Stage::Login).to_string(), "the connection ended while waiting for the answer to the login");
+}
+
+#[test]
+fn temporary_signs_are_known_by_code_or_text() {
+    let sign = |line| is_temporary_sign(&ImapReply::parse(line, &redactor()).unwrap());
+    assert!(sign("NO [LIMIT] x") && sign("NO [UNAVAILABLE] x") && sign("NO temporarily x"));
+    assert!(!sign("NO [AUTHENTICATIONFAILED] x") && !sign("NO [ALERT] too many"));
+}
+
+#[test]
 fn outcomes_carry_the_servers_words() {
     let reply = ImapReply::parse("NO [AUTHENTICATIONFAILED] Authentication Failed", &redactor());
     let outcome = Heard::Imap { stage: Stage::Login, reply: reply.unwrap(), before: None }.into_outcome(None);

@@ -16,6 +16,9 @@ pub mod doctor;
 pub mod exit;
 pub mod explain;
 pub mod history;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod hostile;
 mod keep;
 pub mod line;
 pub mod list;

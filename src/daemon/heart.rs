@@ -397,7 +397,7 @@ pub fn stored_tally(paths: &Paths) -> Result<Tally, StoreError> {
 }
 
 /// The configuration as far as the engine is concerned.
-pub(super) fn setup(config: &Config) -> Setup {
+pub(crate) fn setup(config: &Config) -> Setup {
     let credentials = |account: &config::Account| {
         let credentials = account.credentials.iter().map(|credential| CredentialSetup {
             name: credential.name.clone(),

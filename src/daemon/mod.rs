@@ -13,6 +13,8 @@ mod wishes;
 
 use deliver::Showing;
 pub use guest::{Dead, Remembered, fingerprint, known_dead, last_read, remembered, target};
+#[cfg(any(test, fuzzing))]
+pub(crate) use heart::setup;
 pub use heart::{Effect, Heart, Outward, Paths, stored_tally};
 pub use past::{Past, Stored};
 

@@ -6,8 +6,15 @@ use serde::{Deserialize, Serialize};
 
 /// The iCloud Mail address of an Apple Account. Compared without regard to case, shown as the person wrote it.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct Address(String);
+
+impl TryFrom<String> for Address {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text)
+    }
+}
 
 impl Address {
     /// Takes what looks like an address: one `@` with something on both sides, no space or control character, at most 254
@@ -82,8 +89,15 @@ impl fmt::Debug for Address {
 
 /// The name of a credential: unique in the configuration, `[A-Za-z0-9._-]{1,64}`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String")]
 pub struct CredentialName(String);
+
+impl TryFrom<String> for CredentialName {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::new(&text)
+    }
+}
 
 impl CredentialName {
     /// Takes a name of the allowed shape.
