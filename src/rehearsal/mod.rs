@@ -8,6 +8,7 @@
 //! | `promise.rs` | by when, under this policy; and what such a policy makes impossible |
 //! | `scene.rs`, `wire.rs` | what answers on the stage; the part of it that is real sockets and TLS |
 //! | `perform.rs`, `judge.rs` | a play; right or wrong |
+//! | `world/` | random households, to measure the rules by: [`world`] |
 //! | `message.rs` | what channels would have been given |
 //!
 //! Never waits for virtual time, reads no clock, and never reads a secret of the person's: every password is made up.
@@ -22,6 +23,7 @@ pub mod scenario;
 mod scene;
 pub mod stage;
 mod wire;
+pub mod world;
 
 #[cfg(test)]
 mod tests;
