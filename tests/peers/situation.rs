@@ -72,7 +72,6 @@ impl Lab {
         let bus: &'static Bus = Box::leak(Box::new(Bus::start()));
         let keyring = Keyring::start(bus);
         let home = tempfile::tempdir().unwrap();
-        // Programs that are told to trust an authority by name find this one.
         fs::create_dir(home.path().join("run")).unwrap();
         Self { icloud, password, bus, keyring, home }
     }

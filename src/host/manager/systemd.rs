@@ -73,21 +73,14 @@ pub fn reach() -> Result<(), ManagerError> {
 /// Whether a service of this user manager can be kept in a sandbox: a write that must fail is tried in one.
 #[must_use]
 pub fn sandbox_works() -> bool {
-    let attempt = [
-        "--user",
-        "--quiet",
-        "--wait",
-        "--collect",
-        "--property=PrivateUsers=yes",
-        "--property=ProtectSystem=strict",
-        "--property=PrivateTmp=yes",
-        "--property=SystemCallFilter=@system-service",
-        "--property=TimeoutStartSec=10s",
-        "--property=RuntimeMaxSec=10s",
-        "/bin/sh",
-        "-c",
-        "! test -w \"$HOME\"",
-    ];
+    let (_, after) = SHIPPED.split_once(SANDBOX.0).unwrap_or_default();
+    let (block, _) = after.split_once(SANDBOX.1).unwrap_or_default();
+    // The very restrictions of the unit; only the paths are its own, and their specifiers are not expanded here.
+    let settings = block.lines().filter(|line| !line.starts_with('#') && !line.starts_with("ReadWritePaths="));
+    let settings: Vec<String> = settings.map(|line| format!("--property={line}")).collect();
+    let mut attempt = vec!["--user", "--quiet", "--wait", "--collect", "--property=RuntimeMaxSec=10s"];
+    attempt.extend(settings.iter().map(String::as_str));
+    attempt.extend(["/bin/sh", "-c", "! test -w \"$HOME\""]);
     ask("systemd-run", &attempt).is_ok()
 }
 
