@@ -139,6 +139,23 @@ pub struct Account {
     pub rulings: Vec<Ruling>,
     /// Something to be remembered changed in this step.
     pub dirty: bool,
+    /// Something changed in this step, if only for as long as the process lives.
+    pub stirred: bool,
+    /// When it was last gone through as a whole ([`Engine::handle`](super::engine::Engine::handle)).
+    pub reviewed_at: Timestamp,
+    /// When it wants something, as it was left by the latest step that changed it.
+    pub wants: Wants,
+}
+
+/// When an account wants something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// A round, as soon as none is under way.
+    pub round_at: Option<Timestamp>,
+    /// A message to be handed over.
+    pub message_at: Option<Timestamp>,
+    /// People to be reminded.
+    pub reminder_at: Option<Timestamp>,
 }
 
 /// A round under way.
@@ -245,7 +262,8 @@ impl Account {
     /// The secret that leads: the one that alone is confirmed.
     #[must_use]
     pub fn leader(&self) -> Option<&Login> {
-        self.in_use().find(|login| login.leads())
+        let leads = |login: &&Login| login.leads() && self.holders(login.fingerprint).next().is_some();
+        self.logins.iter().find(leads)
     }
 
     /// Services that rest at `now`.
@@ -280,7 +298,17 @@ impl Account {
         let judged_at = login.and_then(|login| login.last_conclusive_at);
         let old = judged_at.is_some_and(|at| now.since(at) >= policy.stale_after);
         let memory = &credential.memory;
-        let waited = memory.health == Health::Stale || now.since(memory.since) >= policy.stale_after;
+        let waited = match memory.health {
+            Health::Stale => true,
+            Health::Unknown => now.since(memory.since) >= policy.stale_after,
+            // Another secret was just put in its place: this one has not waited yet.
+            Health::Healthy
+            | Health::Degraded
+            | Health::Suspect
+            | Health::Revoked
+            | Health::Rejected
+            | Health::Unreadable => false,
+        };
         match health {
             Health::Healthy | Health::Degraded | Health::Unknown if memory.unreadable.is_some() => Health::Unreadable,
             Health::Healthy | Health::Degraded if old => Health::Stale,
@@ -297,11 +325,16 @@ impl Account {
         }
     }
 
-    /// Whether a secret of this account is alive or being doubted on one of `services`: a reason to think of an outage.
+    /// Whether a secret of this account is alive or being doubted on one of `services`: a reason to think of an outage. A
+    /// living one that the service took after `lately` and refuses now, while the other takes it, is the best of reasons.
     #[must_use]
-    pub fn could_witness(&self, services: Services) -> bool {
+    pub fn could_witness(&self, services: Services, lately: Timestamp) -> bool {
+        let took = |login: &Login| {
+            let lately = |service| login.services.of(service).last_accepted_at.is_some_and(|at| at > lately);
+            login.accepting().union(Services { imap: lately(Service::Imap), smtp: lately(Service::Smtp) })
+        };
         self.in_use().any(|login| match &login.state {
-            State::Alive { .. } => !login.accepting().and(services).is_empty(),
+            State::Alive { .. } => !took(login).and(services).is_empty(),
             State::Doubted(suspicion) => login.ever_accepted() && !suspicion.evidence.and(services).is_empty(),
             State::New | State::Dead(_) => false,
         })

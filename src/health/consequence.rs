@@ -78,7 +78,12 @@ impl Engine {
                 Some(Acceptance { secret: other.fingerprint, service, at })
             })
         });
-        let elsewhere = self.accounts.iter().enumerate().any(|(at, other)| at != index && other.could_witness(refused));
+        let lately = since - self.policy.outage_hold;
+        // Who waits for this one shares its verdict, and so its guard.
+        let waiting = account.in_use().filter_map(|login| Some(login.suspicion()?.refused));
+        let doubted = waiting.fold(refused, Services::union);
+        let sees = |other: &Account| other.could_witness(doubted, lately);
+        let elsewhere = self.accounts.iter().enumerate().any(|(at, other)| at != index && sees(other));
         let used = account.services_of(fingerprint);
         let unwell = used.iter().find(|service| self.was_unavailable(*service)).map(Guard::Unavailable);
         let poll = account.memory.poll.as_ref();
@@ -327,9 +332,12 @@ impl Engine {
         {
             return;
         }
+        // A pair made after all that is refused was last accepted may well be the person's repair, made before anybody noticed.
+        let fell_after = account.in_use().filter(|login| !login.is_alive()).filter_map(Login::last_accepted_at).max();
         for fingerprint in account.fingerprints_in_use() {
             if let Some(login) = account.login_mut(fingerprint)
                 && login.is_alive()
+                && login.first_accepted_at() < fell_after
             {
                 die(login, Verdict::presumed(now), &policy, &mut self.dice, now);
                 account.rule(fingerprint, None, Rule::PresumedBySiblings, now);

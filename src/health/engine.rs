@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    account::{Account, Credential, CredentialMemory, CredentialSetup, Flight},
+    account::{Account, Credential, CredentialMemory, CredentialSetup, Flight, Wants},
     credential::Health,
     event::{AccountRow, Action, Event, Memory, Record, Setup, StoredAccount},
     incident::IncidentFile,
@@ -107,6 +107,7 @@ impl Engine {
             self.accounts.push(account);
         }
         self.see_off(before, now);
+        self.look_ahead();
     }
 
     /// Accounts that left the configuration. One with something still to be told stays until that went out: its incident
@@ -169,6 +170,9 @@ impl Engine {
             asked_for: Vec::new(),
             rulings: Vec::new(),
             dirty: true,
+            stirred: true,
+            reviewed_at: now,
+            wants: Wants::default(),
         };
         for (incident, channel) in lost {
             // It counts as told, so it is reminded of like any other: perhaps nobody saw it.
@@ -188,6 +192,9 @@ impl Engine {
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut actions = Vec::new();
         self.end_of_pause(now, &mut actions);
+        if !event.is_frequent() {
+            self.accounts.iter_mut().for_each(|account| account.dirty = true);
+        }
         match event {
             Event::Start | Event::Timer => {}
             Event::SecretRead { round, result } => self.secret_read(round, result, now, &mut actions),
@@ -217,6 +224,7 @@ impl Engine {
         self.dispatch(now, &mut actions);
         self.answer(&mut actions);
         self.write_down(&mut actions);
+        self.look_ahead();
         actions
     }
 
@@ -226,6 +234,8 @@ impl Engine {
         for credential in self.accounts.iter_mut().flat_map(|account| &mut account.credentials) {
             credential.next_at = now + self.policy.interval;
         }
+        self.accounts.iter_mut().for_each(|account| account.stirred = true);
+        self.look_ahead();
     }
 
     /// Begins nothing new: the process is about to end. A round whose other service is still to be asked is given up; the
@@ -253,15 +263,30 @@ impl Engine {
         let busy = self.in_flight() >= self.policy.concurrent_checks;
         let paused = self.paused_until.is_some();
         let waits = |account: &&Account| !busy && !paused && account.flight.is_none();
-        let rounds = self.accounts.iter().filter(waits).flat_map(|account| {
-            let routine = account.credentials.iter().map(|credential| credential.next_at);
-            routine.chain(account.in_use().filter_map(|login| self.due_at(account, login)))
-        });
-        let messages = self.accounts.iter().filter_map(|account| account.outbox.next_due());
-        let reminders = self.accounts.iter().filter_map(|account| account.incident.as_ref()?.remind_at);
-        let reminders = reminders.filter(|_| !paused);
+        let rounds = self.accounts.iter().filter(waits).filter_map(|account| account.wants.round_at);
+        let messages = self.accounts.iter().filter_map(|account| account.wants.message_at);
+        let reminders = self.accounts.iter().filter(|_| !paused).filter_map(|account| account.wants.reminder_at);
         let resumes = self.paused_until.filter(|until| *until < Timestamp::END);
         rounds.chain(messages).chain(reminders).chain(resumes).min()
+    }
+
+    /// Works out again when the accounts that changed want something.
+    fn look_ahead(&mut self) {
+        for index in 0..self.accounts.len() {
+            let Some(account) = self.accounts.get(index).filter(|account| account.stirred) else { continue };
+            let routine = account.credentials.iter().map(|credential| credential.next_at);
+            let due = account.logins.iter().filter(|login| login.due.is_some());
+            let held = due.filter(|login| account.holders(login.fingerprint).next().is_some());
+            let wants = Wants {
+                round_at: routine.chain(held.filter_map(|login| self.due_at(account, login))).min(),
+                message_at: account.outbox.next_due(),
+                reminder_at: account.incident.as_ref().and_then(|file| file.remind_at),
+            };
+            if let Some(account) = self.accounts.get_mut(index) {
+                account.wants = wants;
+                account.stirred = false;
+            }
+        }
     }
 
     /// When a secret's own round is due: two re-tests of an account keep an hour apart.
@@ -299,11 +324,13 @@ impl Engine {
             if self.in_flight() >= self.policy.concurrent_checks {
                 return;
             }
-            let Some(task) = self.accounts.get(index).and_then(|account| self.next_task(account, now)) else {
-                continue;
-            };
+            // What has not changed since it was last looked at wants nothing before its time.
+            let may = |account: &&Account| account.stirred || account.wants.round_at.is_some_and(|at| at <= now);
+            let account = self.accounts.get(index).filter(may);
+            let Some(task) = account.and_then(|account| self.next_task(account, now)) else { continue };
             let round = self.next_id();
             let Some(account) = self.accounts.get_mut(index) else { continue };
+            account.stirred = true;
             let (requests, named) = match account.credential_mut(&task.credential) {
                 Some(credential) => (std::mem::take(&mut credential.requests), std::mem::take(&mut credential.named)),
                 None => (Vec::new(), false),
@@ -401,6 +428,9 @@ impl Engine {
 
     /// Requests whose rounds are all done.
     fn answer(&mut self, actions: &mut Vec<Action>) {
+        if self.requests.is_empty() {
+            return;
+        }
         let accounts = &self.accounts;
         let pending = |request: &u64| {
             accounts.iter().any(|account| {
@@ -423,12 +453,13 @@ impl Engine {
 
     /// Records of what changed in this step.
     fn write_down(&mut self, actions: &mut Vec<Action>) {
-        for account in &mut self.accounts {
+        for account in self.accounts.iter_mut().filter(|account| account.stirred || account.dirty) {
             account.record_incidents(actions);
             actions.extend(account.rulings.drain(..).map(Record::Ruling).map(Action::Record));
         }
         for account in self.accounts.iter_mut().filter(|account| account.dirty) {
             account.dirty = false;
+            account.stirred = true;
             account.forget_the_past();
             let row = AccountRow {
                 address: account.address.clone(),
@@ -463,6 +494,9 @@ impl Account {
     /// Keeps the secrets in use and the latest fifty of before: an old secret put back is known again.
     pub(super) fn forget_the_past(&mut self) {
         const KEPT: usize = 50;
+        if self.logins.len() <= KEPT {
+            return;
+        }
         let in_use = self.fingerprints_in_use();
         let mut surplus = self.logins.len().saturating_sub(in_use.len() + KEPT);
         self.logins.retain(|login| {
@@ -474,6 +508,13 @@ impl Account {
 
     /// Records of incidents and messages that are not on disk as they are; then forgets those that are over and told.
     fn record_incidents(&mut self, actions: &mut Vec<Action>) {
+        if self.incident.is_none()
+            && self.closed.is_empty()
+            && self.recorded.0.is_empty()
+            && self.outbox.all().is_empty()
+        {
+            return;
+        }
         let account = &self.address;
         let files: Vec<IncidentFile> = self.incident.iter().chain(&self.closed).cloned().collect();
         let new_files = files.iter().filter(|file| !self.recorded.0.contains(file));
@@ -497,7 +538,12 @@ impl Account {
 
     /// The credentials whose secret is dead.
     pub(super) fn dead_credentials(&self) -> impl Iterator<Item = (&Credential, &Login)> {
-        let held = self.credentials.iter().filter_map(|credential| Some((credential, self.login_of(credential)?)));
+        let any = self.logins.iter().any(|login| login.verdict().is_some());
+        let held = self
+            .credentials
+            .iter()
+            .filter(move |_| any)
+            .filter_map(|credential| Some((credential, self.login_of(credential)?)));
         held.filter(|(_, login)| matches!(login.state, State::Dead(_)))
     }
 }

@@ -119,6 +119,27 @@ pub enum Event {
     Resume,
 }
 
+impl Event {
+    /// Whether it comes with every round: then only the account that it concerns is gone through. All others may concern
+    /// anything, and are rare.
+    pub(super) const fn is_frequent(&self) -> bool {
+        match self {
+            Self::Timer | Self::SecretRead { .. } | Self::Attempted { .. } => true,
+            Self::Start
+            | Self::Check { .. }
+            | Self::Delivered { .. }
+            | Self::Unlocked
+            | Self::ChannelReady(_)
+            | Self::NotificationLost(_)
+            | Self::NotificationClosed(_)
+            | Self::Snooze { .. }
+            | Self::Unsnooze { .. }
+            | Self::Pause { .. }
+            | Self::Resume => false,
+        }
+    }
+}
+
 /// Something to be done. Records come before what others can see of them.
 #[derive(Clone, Debug)]
 #[must_use]

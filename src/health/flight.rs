@@ -30,7 +30,7 @@ impl Engine {
         };
         let (interval, policy) = (self.policy.next_interval(&mut self.dice), self.policy.clone());
         let Some(account) = self.accounts.get_mut(index) else { return };
-        account.dirty = true;
+        account.stirred = true;
         let Some(flight) = account.flight.clone() else { return };
         let fingerprint = match result {
             Ok(fingerprint) => fingerprint,
@@ -50,6 +50,7 @@ impl Engine {
             }
         };
         let changed = account.bind(&flight.credential, fingerprint, now);
+        account.dirty |= changed;
         let latched = account.login(fingerprint).is_some_and(|login| login.verdict().is_some());
         let Some(credential) = account.credential_mut(&flight.credential) else { return };
         let why = match flight.why {
@@ -153,7 +154,7 @@ impl Engine {
         let flies = |account: &Account| account.flight.as_ref()?.asking.as_ref()?.attempt.filter(|a| a.0 == id);
         let Some(index) = self.accounts.iter().position(|account| flies(account).is_some()) else { return };
         let Some(account) = self.accounts.get_mut(index) else { return };
-        account.dirty = true;
+        account.stirred = true;
         let Some(flight) = &mut account.flight else { return };
         let Some(asking) = &mut flight.asking else { return };
         let Some((_, service)) = asking.attempt.take() else { return };

@@ -86,13 +86,11 @@ pub fn purse(why: Why, login: &Login) -> Purse {
     match why {
         Why::Person | Why::Changed => Purse::Person,
         Why::Retest => Purse::Retest,
-        // A new pair is the person's doing; so is its confirmation.
-        Why::Routine | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_) => {
-            if login.ever_accepted() {
-                Purse::Routine
-            } else {
-                Purse::Person
-            }
-        }
+        // A new pair is the person's doing; so is its confirmation. One that was presumed dead is re-tested.
+        Why::Routine | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_) => match login.state {
+            _ if !login.ever_accepted() => Purse::Person,
+            State::New => Purse::Retest,
+            State::Alive { .. } | State::Doubted(_) | State::Dead(_) => Purse::Routine,
+        },
     }
 }

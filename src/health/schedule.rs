@@ -157,14 +157,19 @@ impl Policy {
         if self.interval < 5 * MINUTE { shrunk(hours * HOUR, self.interval, HOUR) } else { hours * HOUR }
     }
 
-    /// When a dead pair is asked again after its `step`th re-test, counted from 0. Uncorroborated verdicts are re-tested
-    /// sooner: 1, 2, 4, 8, 24 h, then weekly; others after `retest_revoked`, then weekly.
-    pub fn retest(&self, step: u32, corroborated: bool) -> Duration {
+    /// The wait to the next re-test of a dead pair that had `step` of them, and was first refused `ago`.
+    ///
+    /// A corroborated verdict is re-tested after `retest_revoked`, then weekly. One that nothing corroborated may be Apple's
+    /// doing: the wait is at most as long as the trouble has lasted (or two intervals), jitter included, so that a false alarm
+    /// is withdrawn within that time after the trouble ends. Waits that grow like this cost four logins in the first day;
+    /// 1, 2, 4, 8 and 24 h after each other cost as many and left gaps longer than the outage.
+    pub fn retest(&self, step: u32, corroborated: bool, ago: Duration) -> Duration {
+        // Times 6/5, the most that the default jitter makes of them, these are two intervals and `ago`.
+        let soon = (self.interval * 5 / 3).max(ago * 5 / 6).min(DAY);
         let wait = match (step, corroborated) {
             (0, true) => self.retest_revoked,
-            (0..=3, false) => HOUR * (1 << step),
-            (4, false) => DAY,
-            (1.., true) | (5.., false) => WEEK,
+            (..=5, false) => soon,
+            (1.., true) | (6.., false) => WEEK,
         };
         if self.retest_revoked < HOUR { shrunk(wait, self.retest_revoked, DAY) } else { wait }
     }
@@ -240,12 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn an_uncorroborated_verdict_is_tested_again_sooner() {
-        let hours = |corroborated| -> Vec<u64> {
-            (0..7).map(|step| Policy::default().retest(step, corroborated).as_secs() / 3600).collect()
-        };
-        assert_eq!(hours(false), [1, 2, 4, 8, 24, 168, 168]);
-        assert_eq!(hours(true), [24, 168, 168, 168, 168, 168, 168]);
+    fn an_uncorroborated_verdict_is_tested_again_before_twice_the_time_has_passed() {
+        let (policy, mut dice) = (Policy::default(), Dice::new(7));
+        let (mut ago, mut tests) = (policy.confirm[1], 0);
+        while ago < DAY {
+            let wait = policy.lengthened(policy.retest(tests, false, ago), &mut dice);
+            assert!(wait <= ago.max(2 * policy.interval), "{wait:?} after {ago:?}");
+            (ago, tests) = (ago + wait, tests + 1);
+        }
+        assert!((4..=5).contains(&tests), "{tests} in a day");
+        assert_eq!(policy.retest(6, false, 3 * DAY), WEEK);
+        let hours = |step| policy.retest(step, true, MINUTE).as_secs() / 3600;
+        assert_eq!([hours(0), hours(1), hours(2)], [24, 168, 168]);
     }
 
     #[test]

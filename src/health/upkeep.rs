@@ -15,8 +15,19 @@ use super::{
 
 impl Engine {
     /// Brings transitions, incidents and messages up to what the secrets are now.
+    ///
+    /// An account that nothing happened to is gone through only now and then, for what time alone brings about.
     pub(super) fn upkeep(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         for index in 0..self.accounts.len() {
+            let Some(account) = self.accounts.get_mut(index) else { return };
+            let wants = [account.wants.message_at, account.wants.reminder_at];
+            let telling = wants.into_iter().flatten().any(|at| at <= now);
+            let long_ago = now.since(account.reviewed_at) >= self.policy.interval / 4;
+            if !account.dirty && !telling && !long_ago {
+                continue;
+            }
+            account.stirred = true;
+            account.reviewed_at = now;
             // A leader may have left without a verdict: its secret was changed, or its credential removed.
             self.choose_leader(index, now);
             self.go_on_with_poll(index, now);
@@ -74,7 +85,7 @@ impl Engine {
     /// Opens, follows and closes the incident. Says so if it has a cause now that it had not before.
     fn incident_upkeep(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) -> Option<Renamed> {
         let id = self.last_id + 1;
-        let (policy, channels, running) = (self.policy.clone(), self.channels.clone(), now.since(self.watching_since));
+        let (policy, running) = (self.policy.clone(), now.since(self.watching_since));
         let (online, paused) = (self.online, self.paused_until.is_some());
         let account = self.accounts.get_mut(index)?;
         let mut tidings = None;
@@ -132,7 +143,7 @@ impl Engine {
         let at = if grace { now + policy.confirm[0] / 4 } else { now };
         // Of a snoozed one people hear only that it is over; those who listen to the stream hear all.
         let silenced = incident.snoozed_until.is_some() && tidings != Tidings::Resolved;
-        for channel in channels.into_iter().filter(|_| !silenced) {
+        for channel in self.channels.iter().copied().filter(|_| !silenced) {
             self.last_id += 1;
             account.outbox.add(self.last_id, incident.id, channel, tidings, at);
         }
@@ -268,6 +279,11 @@ impl Account {
         running: std::time::Duration,
         now: Timestamp,
     ) -> Option<Timestamp> {
+        match credential.memory.health {
+            Health::Degraded | Health::Unreadable | Health::Stale => {}
+            // Nothing that has lasted for long is not written down yet.
+            Health::Healthy | Health::Suspect | Health::Revoked | Health::Rejected | Health::Unknown => return None,
+        }
         let long = |since: Timestamp| (now.since(since) >= DAY).then_some(since);
         let health = self.health_at(credential, policy, now);
         match cause {

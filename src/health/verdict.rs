@@ -259,7 +259,7 @@ pub fn die(login: &mut Login, verdict: Verdict, policy: &Policy, dice: &mut Dice
 /// Sets the time of the next re-test of a dead secret.
 pub fn plan_retest(login: &mut Login, policy: &Policy, dice: &mut Dice, now: Timestamp) {
     if let Some(verdict) = login.verdict() {
-        let wait = policy.retest(verdict.retests, !verdict.soon);
+        let wait = policy.retest(verdict.retests, !verdict.soon, now.since(verdict.first_refused_at));
         login.due = Some(Due { at: now + policy.lengthened(wait, dice), why: Why::Retest });
     }
 }
