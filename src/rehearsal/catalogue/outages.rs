@@ -99,7 +99,7 @@ fn refusing(p: &Promise) -> Vec<Scenario> {
     let short = p.full_at_least() * 9 / 10;
     let hold = p.policy().outage_hold;
     // The first re-test accepts it.
-    let retested = p.longest(p.policy().retest(0, false)) + p.slack();
+    let retested = p.longest(p.policy().retest(0, false, p.full())) + p.slack();
     let under_hold = (hold * 3 / 4).max(p.full_at_least() / 2);
     let mut scenarios = vec![
         play("refuses-valid-for-minutes", "The worst kind of outage, for minutes", &[3])

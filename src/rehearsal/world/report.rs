@@ -17,6 +17,8 @@ pub struct Target {
     pub seeds: Vec<u64>,
 }
 
+type Which = fn(&Alarm) -> bool;
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The targets under the default policy: `interval` is an hour, lengthened by up to a fifth.
@@ -99,7 +101,6 @@ pub fn report(score: &Score) -> String {
         let _ = writeln!(page, "{name:<52} {:>6} {median:>9} {p95:>9} {worst:>9}", of.count);
     };
     let _ = writeln!(page, "{:<52} {:>6} {:>9} {:>9} {:>9}", "awake and online", "count", "median", "95 %", "worst");
-    type Which = fn(&Alarm) -> bool;
     let kinds: [(&str, Which); 3] = [
         ("corroborated, strong at first", |alarm| alarm.clear && alarm.sure),
         ("one Apple Account", |alarm| alarm.clear && alarm.one_account),

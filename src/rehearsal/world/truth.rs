@@ -147,7 +147,7 @@ impl Truth {
     }
 
     /// The place of this name.
-    fn place(&self, name: &CredentialName) -> usize {
+    fn place(name: &CredentialName) -> usize {
         name.as_str().parse().unwrap_or(usize::MAX)
     }
 
@@ -190,7 +190,7 @@ impl Outside for Truth {
             return Err((Cause::SecretUnavailable, "the keyring is locked".to_owned()));
         }
         self.own_now = now;
-        let (place, now) = (self.place(credential), self.true_time(now));
+        let (place, now) = (Self::place(credential), self.true_time(now));
         let secret = self.holds.get(place).copied().unwrap_or_default();
         if let Some(read) = self.read.get_mut(place) {
             *read = secret;
@@ -203,7 +203,7 @@ impl Outside for Truth {
     }
 
     fn login(&mut self, credential: &CredentialName, service: Service, now: Timestamp) -> Outcome {
-        let secret = self.read.get(self.place(credential)).copied().unwrap_or_default();
+        let secret = self.read.get(Self::place(credential)).copied().unwrap_or_default();
         let (finding, ms) = self.answer(secret, service);
         self.asked += 1;
         let began = self.true_time(now);

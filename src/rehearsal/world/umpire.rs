@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{
     health::{
         credential::Health,
-        evidence::Finding,
+        evidence::{Finding, Services},
         incident::IncidentCause,
         login::{Login, Why},
         name::{Address, CredentialName},
@@ -47,6 +47,7 @@ impl Meter {
 
 /// A password that is dead in truth.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each a fact of its own, for its own count")]
 struct Case {
     account: usize,
     died_at: Timestamp,
@@ -193,6 +194,8 @@ impl Umpire {
             case.clear = false;
         }
         self.falls.clear();
+        let excused = self.standing.values_mut().filter(|standing| standing.alarm.row != Row::NoOutage);
+        excused.for_each(|standing| standing.alarm.row = Row::WrongClock);
     }
 
     /// A new password that Apple takes was put in its place.
@@ -204,7 +207,9 @@ impl Umpire {
         if case.told {
             let (at, clear, sure, refused) = (case.died_at, case.clear, case.sure, case.refused);
             self.score.dead.push(DeadPassword { seed: self.seed, at, clear, sure, refused });
-        } else if self.able.read(now) - case.died_able > ENOUGH + if case.rationed { DAY } else { Duration::ZERO } {
+        } else if self.able.read(now).saturating_sub(case.died_able)
+            > ENOUGH + if case.rationed { DAY } else { Duration::ZERO }
+        {
             self.score.missed.push((self.seed, case.died_at));
         } else {
             self.score.overtaken += 1;
@@ -415,12 +420,12 @@ impl Umpire {
                 clear: cases.iter().all(|case| case.clear),
                 one_account: self.accounts == 1,
                 sure: leader.sure,
-                from_death: up - cases.iter().map(|case| case.died_up).min().unwrap_or_default(),
-                from_refusal: up - refused,
+                from_death: up.saturating_sub(cases.iter().map(|case| case.died_up).min().unwrap_or_default()),
+                from_refusal: up.saturating_sub(refused),
             });
             let account = leader.account;
             if let Some(fall) = self.falls.get_mut(&account) {
-                fall.told.get_or_insert((up - refused, cause));
+                fall.told.get_or_insert((up.saturating_sub(refused), cause));
                 let known = |secret: &usize| self.cases.get(secret).is_none_or(|case| case.known);
                 if fall.secrets.iter().all(known) {
                     self.fall_is_over(account);
@@ -493,7 +498,7 @@ fn row(truth: &Truth, outage: &Outage, account: usize, secrets: &[usize]) -> Row
         return Row::OneAccount;
     }
     let hit = |secret: usize| truth.services_of(secret).and(outage.services);
-    let doubted = secrets.iter().map(|secret| hit(*secret)).reduce(|all, hit| all.union(hit)).unwrap_or_default();
+    let doubted = secrets.iter().map(|secret| hit(*secret)).reduce(Services::union).unwrap_or_default();
     let witness = truth.secrets.iter().enumerate().any(|(number, secret)| {
         let living = secret.died_at.is_none() && secret.accepted_at.is_some() && truth.is_held(number);
         secret.account != account && living && !hit(number).and(doubted).is_empty()
