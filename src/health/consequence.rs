@@ -27,7 +27,8 @@ impl Engine {
         let before = login.state.clone();
         let judgement = judge(login, round, witnesses, &policy, &mut self.dice, now);
         let rule = Rule::of(judgement, &before, login, round);
-        if login.ever_accepted() {
+        // Of a dead one no service rests: it is asked on both as soon as it is accepted again.
+        if login.ever_accepted() && login.verdict().is_none() {
             // A service that refused before and refuses again while the other is silent goes on resting.
             for service in round.refusing().without(round.accepting).iter() {
                 account.let_rest(service, &policy, now);
@@ -332,12 +333,14 @@ impl Engine {
         {
             return;
         }
-        // A pair made after all that is refused was last accepted may well be the person's repair, made before anybody noticed.
+        // Where secrets were replaced, a pair made after all that is refused was last accepted may well be the person's
+        // repair, made before anybody noticed.
+        let replaced = account.in_use().count() < account.logins.len();
         let fell_after = account.in_use().filter(|login| !login.is_alive()).filter_map(Login::last_accepted_at).max();
         for fingerprint in account.fingerprints_in_use() {
             if let Some(login) = account.login_mut(fingerprint)
                 && login.is_alive()
-                && login.first_accepted_at() < fell_after
+                && (!replaced || login.first_accepted_at() < fell_after)
             {
                 die(login, Verdict::presumed(now), &policy, &mut self.dice, now);
                 account.rule(fingerprint, None, Rule::PresumedBySiblings, now);

@@ -12,8 +12,8 @@ use super::schedule::{DAY, Timestamp};
 pub enum Purse {
     /// A check by itself: everything but the last three, and one more is left for the next re-test.
     Routine,
-    /// A re-test of a dead pair: everything but the last one. What a reset costs (7) and what it takes to withdraw a false alarm
-    /// in time (4 in the first day) must fit; with 9 for both, one in three was withdrawn a day late.
+    /// A re-test of a dead pair: everything but the last two. What a reset costs (7) and the re-tests that withdraw a false
+    /// alarm in time must fit; with all but three, those of longer outages were withdrawn a day late.
     Retest,
     /// A person, or a pair never tried before: everything.
     Person,
@@ -124,11 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn routine_leaves_four_retests_one_a_person_none() {
+    fn routine_leaves_four_retests_two_a_person_none() {
         let mut ration = Ration::default();
         assert_eq!(spend(&mut ration, 0..20, Purse::Routine), 8);
-        assert_eq!(spend(&mut ration, 20..40, Purse::Retest), 3);
-        assert_eq!(spend(&mut ration, 40..60, Purse::Person), 1);
+        assert_eq!(spend(&mut ration, 20..40, Purse::Retest), 2);
+        assert_eq!(spend(&mut ration, 40..60, Purse::Person), 2);
         assert_eq!(ration.used(at(60)), 12);
     }
 
