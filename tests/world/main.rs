@@ -1,7 +1,7 @@
 //! The simulated world: random households live with the real engine in virtual time, and what it tells them is compared with
 //! what is true. Prints the report; fails where a target is missed.
 //!
-//! `cargo test --profile world --test world` runs it as `tests/run` does; `… -- --seed 17` shows one life, `--years 500` a
+//! `cargo test --profile world --test world` runs it; `… -- --seed 17` shows one life, `--years 500` a
 //! smaller world, `--full` cuts nothing out.
 
 use std::{process::ExitCode, thread, time::Duration};
