@@ -49,8 +49,10 @@ impl Door {
         let _runtime = self.runtime.enter();
         self.state = match (std::mem::replace(&mut self.state, State::Closed), refuse) {
             (State::Open(listener), true) => {
+                // Bound before the listener goes: in an instant between, another program could be given the port.
+                let socket = bind(self.address)?;
                 drop(listener);
-                State::Refusing(bind(self.address)?)
+                State::Refusing(socket)
             }
             (State::Refusing(socket), false) => State::Open(socket.listen(BACKLOG)?),
             (state @ (State::Open(_) | State::Refusing(_) | State::Closed), _) => state,
@@ -74,8 +76,9 @@ impl Door {
 
 fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    // Connections of the last listener may linger in TIME-WAIT (RFC 9293 §3.6.1).
+    // Connections of the last listener may linger in TIME-WAIT (RFC 9293 §3.6.1), and the last listener itself is still there.
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
     socket.bind(address)?;
     Ok(socket)
 }

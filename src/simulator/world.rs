@@ -115,7 +115,7 @@ impl World {
     /// that hang go on hanging.
     ///
     /// # Panics
-    /// If the port cannot be bound again, because something else took it in the instant between.
+    /// If the port cannot be bound a second time: no descriptors are left.
     pub fn set_fault(&self, service: Service, fault: Option<Fault>) {
         let bound = self.change(|state| {
             let refuse = fault == Some(Fault::ConnectionRefused);
