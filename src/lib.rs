@@ -51,7 +51,8 @@
 //! 2. Nothing but a server's explicit refusal leads to `revoked`. (`health/tests.rs`: `nothing_but_refusals_leads_to_revoked`,
 //!    `every_life_ends_in_the_truth`; `tests/suite/faults.rs` through the real binary)
 //! 3. A secret becomes bytes in one function, [`secret::AppPassword::expose`]. It is in no log, no error, no argument list, no
-//!    environment. (`secret/password.rs`, `tests/suite/status.rs`)
+//!    environment, no core file, and not in memory once nothing is under way: see [`secret::Wiping`], the one place with unsafe
+//!    code. (`secret/password.rs`, `tests/suite/secrets.rs`)
 //! 4. Credentials exist only behind a verified TLS session; bytes buffered before the upgrade end the attempt.
 //!    (`probe/tests.rs`, `tests/suite/faults.rs`)
 //! 5. One task owns all state; there is no mutex around it.

@@ -14,6 +14,7 @@ use crate::{
     api::{Client, StatusDocument, Time, time},
     config::paths::Environment,
     daemon::Paths,
+    secret::wipe_stack,
 };
 
 /// What every command needs.
@@ -151,7 +152,8 @@ pub(super) fn is_coloured() -> bool {
 
 /// Runs a command's future on the one thread that keypulse has.
 pub(super) fn block_on<T>(future: impl Future<Output = Result<T, Exit>>) -> Result<T, Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Parked is when nothing is under way: whatever ended calls left of a password goes.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_park(wipe_stack).build()?;
     let result = runtime.block_on(future);
     // A keyring or file system that hangs must not keep us.
     runtime.shutdown_timeout(Duration::from_millis(100));

@@ -52,6 +52,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     config::duration,
     health::name::{Address, CredentialName},
+    host::harden::harden,
 };
 
 /// Watches the Apple app-specific passwords that your programs use for iCloud Mail, and tells you when one has been revoked.
@@ -245,6 +246,7 @@ pub(crate) fn address(text: &str) -> Result<Address, String> {
 /// Runs the program with the arguments of the process.
 #[must_use]
 pub fn main() -> ExitCode {
+    harden();
     exit::finish(dispatch(std::env::args_os()))
 }
 

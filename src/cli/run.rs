@@ -30,7 +30,6 @@ pub(super) fn run(context: &Context) -> Result<u8, Exit> {
         )
     })?;
     log(filter);
-    harden();
     exit::on_panic();
     probe::hush_panics();
     block_on(async { Ok(daemon::run(options).await?) })?;
@@ -50,12 +49,4 @@ pub(super) fn log(filter: EnvFilter) {
     } else {
         registry.with(lines.with_filter(filter).with_filter(ours)).init();
     }
-}
-
-/// No core dumps, and no other process of the same user looks into our memory: it holds passwords now and then.
-fn harden() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod clock;
 pub mod desktop;
+pub mod harden;
 pub mod hook;
 pub mod keyring;
 mod launch;

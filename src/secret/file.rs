@@ -16,7 +16,7 @@ use std::{
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
-use super::{FirstLine, Unavailable};
+use super::{FirstLine, Unavailable, wipe_stack};
 
 type Secret = Zeroizing<Vec<u8>>;
 
@@ -59,7 +59,11 @@ impl Files {
         }
         let mut task = tokio::task::spawn_blocking({
             let path = path.clone();
-            move || read(&path)
+            move || {
+                let secret = read(&path);
+                wipe_stack();
+                secret
+            }
         });
         match tokio::time::timeout(limit, &mut task).await {
             Ok(Ok(read)) => read,

@@ -11,6 +11,7 @@ mod file;
 mod keyring;
 mod password;
 mod program;
+mod wipe;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -20,6 +21,7 @@ pub use digest::DigestKey;
 pub use keyring::Listing;
 pub use password::{AppPassword, Malformed};
 pub use program::{EntryError, Find, ProgramEntry};
+pub use wipe::{Wiping, wipe_stack};
 
 use crate::health::evidence::Cause;
 

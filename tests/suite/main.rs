@@ -45,6 +45,8 @@ mod rehearse;
 mod reload;
 mod replace;
 mod screens;
+mod secrets;
+mod security;
 mod service;
 mod service_install;
 mod setup;

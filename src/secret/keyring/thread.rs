@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use super::{Asked, Item, Secret, platform};
+use crate::secret::wipe_stack;
 
 /// After this long without work the connection to the keyring is closed.
 const IDLE: Duration = Duration::from_secs(30);
@@ -68,6 +69,8 @@ pub(super) fn serve(jobs: &mpsc::Receiver<Job>, open: impl Fn() -> keyring_core:
             let _quiet = platform::no_dialogs(job.asked);
             attempt(&mut store, &open, &job.work)
         };
+        // The service's answer was deciphered there.
+        wipe_stack();
         let _ = job.reply.send(done);
     }
 }

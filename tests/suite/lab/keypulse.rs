@@ -1,6 +1,7 @@
 //! keypulse itself: the real binary, in a home of its own.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{Read, Write},
     os::unix::{
@@ -25,6 +26,9 @@ use super::{
 pub struct Keypulse {
     home: TempDir,
     environment: Vec<(String, String)>,
+    /// What the program is started by, with its arguments.
+    before: Vec<String>,
+    program: PathBuf,
 }
 
 impl Keypulse {
@@ -32,7 +36,7 @@ impl Keypulse {
     pub fn new() -> Self {
         let home = tempfile::Builder::new().prefix("home").tempdir().unwrap();
         fs::DirBuilder::new().mode(0o700).create(home.path().join("run")).unwrap();
-        Self { home, environment: Vec::new() }
+        Self { home, environment: Vec::new(), before: Vec::new(), program: binary().into() }
     }
 
     /// A person with this configuration.
@@ -58,6 +62,25 @@ impl Keypulse {
     /// The same, for one that stands already.
     pub fn set_env(&mut self, key: &str, value: &str) {
         self.environment.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// The same as another user, who needs no account. All that is in the home by now becomes theirs.
+    #[must_use]
+    pub fn of(mut self, user: u32) -> Self {
+        let program = self.home().join("keypulse");
+        // Where the build's directory is closed to others.
+        fs::copy(&self.program, &program).unwrap();
+        self.program = program;
+        let id = user.to_string();
+        run(clean("chown").args(["--recursive", &format!("{id}:{id}")]).arg(self.home()), "").ok();
+        self.started_by(&["setpriv", "--reuid", &id, "--regid", &id, "--clear-groups", "--pdeathsig", "KILL", "--"])
+    }
+
+    /// Programs started from now on are started by this one, which becomes them.
+    #[must_use]
+    pub fn started_by(mut self, words: &[&str]) -> Self {
+        self.before.extend(words.iter().map(ToString::to_string));
+        self
     }
 
     /// The home directory.
@@ -137,7 +160,10 @@ impl Keypulse {
 
     /// The binary in this person's environment, without arguments yet.
     pub fn program(&self) -> Command {
-        let mut command = clean(binary());
+        let words = self.before.iter().map(OsStr::new).chain([self.program.as_os_str()]);
+        let mut words = words.collect::<Vec<_>>().into_iter();
+        let mut command = clean(words.next().unwrap_or_default());
+        command.args(words);
         let home = self.home();
         command
             .current_dir(home)
@@ -260,6 +286,11 @@ impl Running<'_> {
         let begun = Instant::now();
         self.component.signal(Signal::TERM);
         (self.component.wait(), begun.elapsed())
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        self.component.signal(signal);
     }
 
     /// Waits for it to end by itself.

@@ -4,6 +4,7 @@
 //! deadline fails with the component's log. Nothing here is shared between tests, so they run in parallel.
 
 mod bus;
+mod capture;
 mod certificates;
 mod dovecot;
 mod dunst;
@@ -12,6 +13,7 @@ mod icloud;
 mod keypulse;
 mod keyring;
 mod mail;
+mod memory;
 mod monitor;
 mod port;
 mod postfix;
@@ -22,6 +24,7 @@ mod user_manager;
 mod xfce;
 
 pub use bus::Bus;
+pub use capture::Capture;
 pub use certificates::Certificates;
 pub use dovecot::{Dovecot, Login, Verdict};
 pub use dunst::{Display, Dunst};
@@ -30,6 +33,7 @@ pub use icloud::ICloud;
 pub use keypulse::{Keypulse, Response, Running, account, binary, credential};
 pub use keyring::Keyring;
 pub use mail::Mail;
+pub use memory::Memory;
 pub use monitor::{Event, Monitor, Notification, Urgency};
 pub use port::Port;
 pub use postfix::Postfix;
