@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | [`health`] | decides: from findings to verdicts, from verdicts to what is told | a network, a file, a clock, a random number, a log line |
 //! | [`classify`] | translates a server's reply into a finding; the page to audit | a guess from a text where a code exists |
+//! | [`place`] | directories and files that are the person's alone | follows a link that somebody else could have laid |
 //! | [`secret`] | holds a password ([`secret::AppPassword`]); reads it from keyring, command, file, another program's file | opens a dialog from the background |
 //! | [`config`] | TOML into types that cannot be wrong; edits that keep comments; paths; other programs' files | a default that differs from `config.example.toml` |
 //! | [`store`] | what outlives the process, in SQLite | a secret |
@@ -74,6 +75,7 @@ pub mod config;
 pub mod daemon;
 pub mod health;
 pub mod host;
+pub mod place;
 pub mod probe;
 pub mod rehearsal;
 pub mod secret;

@@ -13,18 +13,20 @@ pub use sound::Soundness;
 
 use std::{
     error, fmt, fs, io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::health::{
-    event::{AccountRow, AttemptRow, Memory, Record, StoredAccount},
-    name::Address,
-    ration::Spent,
-    schedule::{Anchor, DAY, Timestamp},
+use crate::{
+    health::{
+        event::{AccountRow, AttemptRow, Memory, Record, StoredAccount},
+        name::Address,
+        ration::Spent,
+        schedule::{Anchor, DAY, Timestamp},
+    },
+    place,
 };
 
 /// The file in the state directory.
@@ -167,10 +169,10 @@ impl Store {
             let path = path.to_owned();
             move |source| StoreError::File { path, source }
         };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(file(directory))?;
+        place::directory(directory).map_err(file(directory))?;
         let lock_path = directory.join(LOCK);
         let private = |path: &Path| {
-            fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(file(path))
+            place::open(path, fs::OpenOptions::new().create(true).truncate(false).write(true)).map_err(file(path))
         };
         let lock = private(&lock_path)?;
         match lock.try_lock() {

@@ -24,11 +24,11 @@ use super::{
     ExplainDocument, HistoryQuery, LONGEST_WAIT, Problem, Reservation, StatusDocument, StreamEvent, TransitionDocument,
     document::SCHEMA,
     routes::{CheckBody, PauseBody, ReserveBody, SettleBody, SnoozeBody, UnsnoozeBody},
-    socket::is_friend,
 };
 use crate::{
     config::duration,
     health::name::{Address, CredentialName},
+    place::is_friend,
 };
 
 /// How long an answer may take, beside the wait that was asked for: more than the daemon gives its own loop.

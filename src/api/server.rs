@@ -22,7 +22,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Listener, Request, routes, socket::is_friend};
+use super::{Listener, Request, routes};
+use crate::place::is_friend;
 
 /// What one client may take. The sizes of headers and bodies are fixed: see `routes.rs`.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,8 @@ pub struct Limits {
     pub answer: Duration,
     /// How many connections there may be; more wait until one ends.
     pub connections: usize,
+    /// How many of other users, beside those, may be told at once that they have no business here; more are just closed.
+    pub strangers: usize,
     /// How many of them may be event streams, which last.
     pub streams: usize,
     /// How many events may wait for a reader of a stream.
@@ -46,7 +49,10 @@ impl Default for Limits {
         Self {
             arrival: Duration::from_secs(5),
             answer: Duration::from_secs(5),
-            connections: 64,
+            // So many that the silent ones among a person's programs keep no other waiting. Each takes two file descriptors,
+            // of which macOS gives a process 256.
+            connections: if cfg!(target_os = "macos") { 64 } else { 256 },
+            strangers: 8,
             streams: 32,
             backlog: 64,
             stall: Duration::from_secs(5),
@@ -92,14 +98,22 @@ impl Peer {
 /// When answering a request panicked: a panic ends the daemon, and its supervisor restarts it.
 pub async fn serve(listener: Listener, requests: mpsc::Sender<Request>, limits: Limits) -> Infallible {
     let slots = Arc::new(Semaphore::new(limits.connections));
+    let strangers = Arc::new(Semaphore::new(limits.strangers));
     let streams = Arc::new(Semaphore::new(limits.streams));
     let shared = Arc::new(Shared { requests, limits, streams });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            slot = take_one(&listener, &slots) => {
-                let (stream, slot) = slot;
-                connections.spawn(connection(stream, Arc::clone(&shared), slot));
+            (stream, is_friend) = take_one(&listener) => {
+                // Others take no place of the person's, however many they are. The semaphores are never closed.
+                let slot = if is_friend {
+                    Arc::clone(&slots).acquire_owned().await.ok()
+                } else {
+                    Arc::clone(&strangers).try_acquire_owned().ok()
+                };
+                if let Some(slot) = slot {
+                    connections.spawn(connection(stream, is_friend, Arc::clone(&shared), slot));
+                }
             }
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended && error.is_panic() {
@@ -110,13 +124,14 @@ pub async fn serve(listener: Listener, requests: mpsc::Sender<Request>, limits: 
     }
 }
 
-/// The next connection, once there is a slot for it.
-async fn take_one(listener: &Listener, slots: &Arc<Semaphore>) -> (UnixStream, Option<OwnedSemaphorePermit>) {
-    // The semaphore is never closed, so there is always a permit.
-    let slot = Arc::clone(slots).acquire_owned().await.ok();
+/// The next connection, and whether it is the daemon's user's or root's.
+async fn take_one(listener: &Listener) -> (UnixStream, bool) {
     loop {
         match listener.inner.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, _)) => {
+                let is_friend = stream.peer_cred().is_ok_and(|peer| is_friend(peer.uid()));
+                return (stream, is_friend);
+            }
             Err(error) => {
                 tracing::warn!(%error, "failed to take a connection on the socket");
                 // Out of file descriptors, most likely: it will not be better at once.
@@ -126,9 +141,9 @@ async fn take_one(listener: &Listener, slots: &Arc<Semaphore>) -> (UnixStream, O
     }
 }
 
-async fn connection(stream: UnixStream, shared: Arc<Shared>, _slot: Option<OwnedSemaphorePermit>) {
+async fn connection(stream: UnixStream, is_friend: bool, shared: Arc<Shared>, _slot: OwnedSemaphorePermit) {
     let peer = Arc::new(Peer {
-        is_friend: stream.peer_cred().is_ok_and(|peer| is_friend(peer.uid())),
+        is_friend,
         watch: stream.as_fd().try_clone_to_owned().ok(),
         cut: Arc::new(Notify::new()),
         opened: Instant::now(),

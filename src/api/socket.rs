@@ -4,7 +4,7 @@
 
 use std::{
     error, fmt, fs, io,
-    os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
+    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,6 +13,8 @@ use tokio::{
     net::{UnixListener, UnixStream},
     time::timeout,
 };
+
+use crate::place;
 
 /// The longest path of a socket, in bytes: macOS takes 103, and one limit serves both systems.
 pub const LONGEST_PATH: usize = 103;
@@ -80,14 +82,7 @@ fn make_directory(path: &Path) -> Result<(), BindError> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let failed = |source| BindError::Directory { path: directory.into(), source };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
-    let found = fs::symlink_metadata(directory).map_err(failed)?;
-    // In a directory like /tmp anybody can put a link, and lead the socket to where he wants it.
-    if found.is_symlink() && !is_friend(found.uid()) {
-        return Err(BindError::InTheWay { path: directory.into(), what: "a link of another user" });
-    }
-    Ok(())
+    place::directory(directory).map_err(|source| BindError::Directory { path: directory.into(), source })
 }
 
 /// Removes `path` if it is a socket on which nobody listens.
@@ -127,11 +122,6 @@ fn describe(found: &fs::Metadata) -> &'static str {
     } else {
         "a file that is no socket"
     }
-}
-
-/// Whether `uid` may be trusted with the status and be believed: this user or root.
-pub(super) fn is_friend(uid: u32) -> bool {
-    uid == 0 || uid == rustix::process::geteuid().as_raw()
 }
 
 /// Why the socket could not be opened.
@@ -182,7 +172,7 @@ impl fmt::Display for BindError {
                  with --socket or KEYPULSE_SOCKET: {}",
                 path.display()
             ),
-            Self::Directory { path, .. } => write!(f, "make the socket's directory {}", path.display()),
+            Self::Directory { path, .. } => write!(f, "use the socket's directory {}", path.display()),
             Self::InTheWay { path, what } => {
                 write!(
                     f,

@@ -4,9 +4,9 @@
 //! nothing about the password. Never writes a password anywhere.
 
 use std::{
-    fs::{self, DirBuilder, File},
+    fs::{self, File},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -17,9 +17,12 @@ use ring::{
 use zeroize::Zeroizing;
 
 use super::AppPassword;
-use crate::health::{
-    evidence::{PerService, Service},
-    name::{Digest, Fingerprint},
+use crate::{
+    health::{
+        evidence::{PerService, Service},
+        name::{Digest, Fingerprint},
+    },
+    place,
 };
 
 /// The key's name in the state directory.
@@ -40,20 +43,17 @@ impl DigestKey {
         let about = |what: &str, path: &Path, error: &io::Error| {
             io::Error::new(error.kind(), format!("{what} {}: {error}", path.display()))
         };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(state_dir)
-            .map_err(|error| about("create the directory", state_dir, &error))?;
+        place::directory(state_dir).map_err(|error| about("use the directory", state_dir, &error))?;
         let path = state_dir.join(FILE);
-        match File::open(&path) {
+        let open = || place::open(&path, File::options().read(true));
+        match open() {
             Ok(file) => return Self::read(file, &path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(about("open", &path, &error)),
         }
         Self::create(state_dir, &path).map_err(|error| about("create", &path, &error))?;
         // Read back what is there: another process may have been first.
-        Self::read(File::open(&path).map_err(|error| about("open", &path, &error))?, &path)
+        Self::read(open().map_err(|error| about("open", &path, &error))?, &path)
     }
 
     /// What is remembered of `password` as the account with these login names uses it.

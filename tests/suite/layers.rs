@@ -12,13 +12,14 @@ use crate::source::{Token, paths, tokens, without_tests};
 
 /// Who may name whom. From bottom to top: an arrow to a later line cannot be written here (a test says so). Neighbours name
 /// each other only where it is said.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
+    ("place", &[]),
     ("health", &[]),
     ("classify", &["health"]),
-    ("secret", &["health"]),
+    ("secret", &["place", "health"]),
     ("config", &["health", "secret"]),
-    ("store", &["health"]),
-    ("api", &["health", "config"]),
+    ("store", &["place", "health"]),
+    ("api", &["place", "health", "config"]),
     ("probe", &["health", "classify", "secret", "config"]),
     ("host", &["health", "classify", "secret", "config", "api"]),
     ("simulator", &["health", "secret", "config"]),

@@ -50,6 +50,7 @@ mod security;
 mod service;
 mod service_install;
 mod setup;
+mod socket;
 mod source;
 mod status;
 mod unit_file;
