@@ -2,107 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
-
-use crate::lab::{Bus, Dunst, Mail, Output, Settings, UserManager, run, until};
-
-const ADDRESS: &str = "johnappleseed@icloud.com";
-const PASSWORD: &str = "abcd-efgh-ijkl-mnop";
-const UNIT: &str = include_str!("../../systemd/keypulse.service");
-
-/// A person whose user manager knows keypulse.
-struct Person {
-    manager: UserManager,
-    mail: Mail,
-}
-
-impl Person {
-    /// Two passwords that work, one of them configured; the unit as it is shipped, but for the program's path, and
-    /// `extra` lines as a drop-in.
-    fn new(extra: &str) -> Self {
-        let person = Self { manager: UserManager::start(), mail: Mail::start() };
-        person.mail.dovecot.set_password(ADDRESS, PASSWORD);
-        person.configure(&person.settings().to_toml());
-        let shipped = "ExecStart=%h/.cargo/bin/keypulse run\n";
-        assert_eq!(UNIT.matches(shipped).count(), 1);
-        let drop_ins = person.manager.home().join(".config/systemd/user/keypulse.service.d");
-        fs::create_dir_all(&drop_ins).unwrap();
-        let log = format!("StandardOutput=append:{0}\nStandardError=append:{0}\n", person.log_file().display());
-        fs::write(drop_ins.join("test.conf"), format!("[Service]\n{log}{extra}")).unwrap();
-        // A copy: the checkout may lie below /tmp, and the service has one of its own.
-        let program = person.program();
-        fs::copy(env!("CARGO_BIN_EXE_keypulse"), &program).unwrap();
-        fs::create_dir_all(person.manager.home().join(".local/state/keypulse")).unwrap();
-        let start = format!("ExecStart={} run\n", program.display());
-        person.manager.install("keypulse.service", &UNIT.replace(shipped, &start));
-        person
-    }
-
-    fn settings(&self) -> Settings {
-        Settings::for_mail(&self.mail).account(ADDRESS).credential_file("thunderbird", &self.secret())
-    }
-
-    fn secret(&self) -> PathBuf {
-        let path = self.manager.home().join("secret");
-        fs::write(&path, PASSWORD).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        path
-    }
-
-    fn configure(&self, text: &str) {
-        let directory = self.manager.home().join(".config/keypulse");
-        fs::create_dir_all(&directory).unwrap();
-        fs::write(directory.join("config.toml"), text).unwrap();
-    }
-
-    fn program(&self) -> PathBuf {
-        self.manager.home().join("keypulse")
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.manager.home().join("keypulse.log")
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.log_file()).unwrap_or_default()
-    }
-
-    fn systemctl(&self, verb: &str) -> Output {
-        self.manager.systemctl(&[verb, "keypulse"])
-    }
-
-    fn property(&self, name: &str) -> String {
-        self.manager.property("keypulse", name)
-    }
-
-    #[track_caller]
-    fn until(&self, what: &str, state: impl Fn() -> bool) {
-        until(&format!("{what}\n{}\n{}", self.systemctl("status").stdout, self.log()), || state().then_some(()));
-    }
-
-    /// Waits until the process is another than `before`, and up.
-    #[track_caller]
-    fn until_restarted(&self, before: &str) {
-        self.until("a new process", || {
-            !["0", before].contains(&&*self.property("MainPID")) && self.property("ActiveState") == "active"
-        });
-        assert!(self.asked().is_object());
-    }
-
-    /// What the daemon itself says.
-    #[track_caller]
-    fn asked(&self) -> Value {
-        let output = run(self.manager.client(&self.program().to_string_lossy()).args(["status", "--json"]), "");
-        let status: Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
-        assert!(status["daemon"].is_object(), "{status:#}");
-        status
-    }
-}
+use crate::lab::{Bus, Dunst, Person};
 
 #[test]
 fn systemd_starts_it_reloads_it_and_stops_it() {
@@ -182,19 +85,17 @@ fn what_a_click_opens_runs_outside_of_the_sandbox() {
     let bus = Bus::of(&person.manager);
     let dunst = Dunst::start(&bus);
     // The sandbox keeps what runs in it from writing to the person's home.
-    let terminal = person.manager.home().join("terminal");
-    fs::write(&terminal, "#!/bin/sh\necho \"$DISPLAY $*\" >~/opened\n").unwrap();
-    fs::set_permissions(&terminal, fs::Permissions::from_mode(0o755)).unwrap();
+    person.manager.write("terminal", "#!/bin/sh\necho \"$DISPLAY $*\" >~/opened\n", 0o755);
     person.configure(&person.settings().desktop().to_toml());
     person.systemctl("start").ok();
     person.until("a round", || person.asked()["counts"]["healthy"] == 1);
-    person.mail.dovecot.set_password(ADDRESS, "another");
+    person.mail.dovecot.set_password(Person::ADDRESS, "another");
     dunst.wait_displayed(1);
     let opened = dunst.choose("Replace…", || {
         fs::read_to_string(person.manager.home().join("opened")).ok().filter(|text| text.ends_with('\n'))
     });
     assert!(
-        opened.starts_with(":77 -e sh ") && opened.ends_with(&format!(" replace --account {ADDRESS}\n")),
+        opened.starts_with(":77 -e sh ") && opened.ends_with(&format!(" replace --account {}\n", Person::ADDRESS)),
         "{opened}"
     );
 }

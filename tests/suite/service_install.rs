@@ -1,6 +1,6 @@
 //! `keypulse service`: the unit written, started, renewed and taken away, under a real `systemd --user`.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
 
@@ -17,17 +17,17 @@ struct Person {
 
 impl Person {
     fn new(mail: &Mail) -> Self {
-        let manager = UserManager::start();
+        Self::of(UserManager::unprivileged(), mail)
+    }
+
+    fn of(manager: UserManager, mail: &Mail) -> Self {
         mail.dovecot.set_password(ADDRESS, PASSWORD);
-        let secret = manager.home().join("secret");
-        fs::write(&secret, PASSWORD).unwrap();
-        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let secret = manager.write("secret", PASSWORD, 0o600);
         let program = manager.home().join("my programs/keypulse");
         let person = Self { manager, program };
         person.copy_program();
         let settings = Settings::for_mail(mail).account(ADDRESS).credential_file("thunderbird", &secret);
-        fs::create_dir_all(person.config().parent().unwrap()).unwrap();
-        fs::write(person.config(), settings.to_toml()).unwrap();
+        person.manager.write(".config/keypulse/config.toml", settings.to_toml(), 0o600);
         person
     }
 
@@ -75,6 +75,7 @@ fn install_writes_the_unit_starts_it_and_does_nothing_twice() {
         assert!(said.contains(step), "{step:?} in {said}");
     }
     assert_eq!(fs::read_to_string(person.unit()).unwrap().trim_end(), &dry[begin.len()..]);
+    assert!(dry.contains("\nPrivateUsers=yes\n") && !said.contains("sandbox"), "{said}");
     let status = person.service_status();
     for fact in ["installed", "current", "enabled", "active"] {
         assert_eq!(status[fact], true, "{fact}: {status:#}");
@@ -171,4 +172,26 @@ fn what_a_person_runs_otherwise_is_said_and_left_alone() {
     fs::remove_file(person.config()).unwrap();
     assert_eq!(person.keypulse(&["service", "install"]).code, 78);
     assert!(!person.unit().exists());
+}
+
+#[test]
+fn without_user_namespaces_it_runs_without_its_sandbox_and_says_so() {
+    let mail = Mail::start();
+    let person = Person::of(UserManager::without_user_namespaces(), &mail);
+    let said = person.keypulse(&["service", "install"]).ok();
+    assert!(said.contains("without its sandbox: user namespaces do not work on this machine"), "{said}");
+    let unit = fs::read_to_string(person.unit()).unwrap();
+    assert!(unit.contains("# No sandbox: user namespaces do not work") && !unit.contains("PrivateUsers"), "{unit}");
+    // Neither a fault of the file nor a reason to write it again.
+    assert_eq!(person.service_status()["current"], true);
+    until("a healthy password", || {
+        let says = person.service_status()["says"].as_str().unwrap_or_default().to_owned();
+        says.starts_with("1 password healthy").then_some(())
+    });
+    // What shows that the manager is such a one: the whole unit would not even start, or be kept in by nothing.
+    let confined =
+        ["--property=PrivateUsers=yes", "--property=ProtectSystem=strict", "sh", "-c", "! test -w \"$HOME\""];
+    let mut attempt = person.manager.client("systemd-run");
+    attempt.args(["--user", "--quiet", "--wait", "--collect"]).args(confined);
+    assert_ne!(run(&mut attempt, "").code, 0);
 }

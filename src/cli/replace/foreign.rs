@@ -25,8 +25,6 @@ use crate::{
 /// Between two looks. A command may start other programs.
 const FILE: Duration = Duration::from_secs(1);
 const COMMAND: Duration = Duration::from_secs(3);
-/// Where systemd puts what `LoadCredential=` names.
-const CREDENTIALS: &str = "/run/credentials";
 
 /// What the person wants.
 enum Wish {
@@ -212,11 +210,8 @@ fn how(target: &Target) -> String {
             };
             format!("  It comes from the command `{program}`: put the new one where that takes it from{edit}.")
         }
-        Source::File(path) => match credential_of_unit(path) {
-            Some(unit) => format!(
-                "  It is a systemd credential. Change what LoadCredential= of {unit} names, then restart the service, which \
-                 alone gives it the new one:\n  systemctl restart {unit}"
-            ),
+        Source::File(path) => match credential(path) {
+            Some(credential) => credential.how(),
             None => format!("  It is the first line of {}: write the new one there.", path.display()),
         },
         Source::Program(entry) => {
@@ -225,8 +220,56 @@ fn how(target: &Target) -> String {
     }
 }
 
-/// The unit whose credential a file is (systemd.exec(5), `LoadCredential=`).
-fn credential_of_unit(path: &Path) -> Option<String> {
-    let below = path.strip_prefix(CREDENTIALS).ok()?;
-    below.components().next().map(|unit| unit.as_os_str().to_string_lossy().into_owned())
+/// What systemd copies for a service when it starts that (systemd.exec(5), `LoadCredential=`).
+#[derive(Debug, PartialEq, Eq)]
+struct ServiceCredential<'path> {
+    unit: &'path str,
+    name: &'path str,
+    /// Of the person's own manager.
+    of_user: bool,
+}
+
+/// The credential that a file is: `/run/credentials/UNIT/NAME`, or the same in a runtime directory of a user manager.
+fn credential(path: &Path) -> Option<ServiceCredential<'_>> {
+    let of_unit = path.parent()?;
+    let credentials = of_unit.parent()?;
+    let of_user = credentials != Path::new("/run/credentials");
+    let (unit, name) = (of_unit.file_name()?.to_str()?, path.file_name()?.to_str()?);
+    // Anybody may call a directory so, but hardly with a service in it.
+    let is_one = !of_user || (credentials.ends_with("credentials") && unit.ends_with(".service"));
+    is_one.then_some(ServiceCredential { unit, name, of_user })
+}
+
+impl ServiceCredential<'_> {
+    fn how(&self) -> String {
+        let Self { unit, name, of_user } = self;
+        let (encrypted, systemctl) = if *of_user {
+            (String::new(), "systemctl --user")
+        } else {
+            let command = format!("systemd-creds encrypt --name={name} --pretty - -");
+            (format!(" (or, for SetCredentialEncrypted=, encrypt it anew: `{command}`)"), "systemctl")
+        };
+        format!(
+            "  It is a systemd credential, copied when the service starts. Change what LoadCredential= of {unit} \
+             names{encrypted}, then restart the service, which alone gives it the new one:\n  {systemctl} restart {unit}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_known_by_their_place() {
+        let check = |path: &str, expected: Option<(&str, &str, bool)>| {
+            let expected = expected.map(|(unit, name, of_user)| ServiceCredential { unit, name, of_user });
+            assert_eq!(credential(Path::new(path)), expected, "{path}");
+        };
+        check("/run/credentials/keypulse@mail.service/nas", Some(("keypulse@mail.service", "nas", false)));
+        check("/run/user/1000/credentials/keypulse.service/nas", Some(("keypulse.service", "nas", true)));
+        check("/home/me/credentials/mail/nas", None);
+        check("/run/credentials/nas", None);
+        check("/nas", None);
+    }
 }

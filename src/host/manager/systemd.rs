@@ -70,7 +70,8 @@ pub fn reach() -> Result<(), ManagerError> {
     systemctl(&["show-environment"]).map(drop)
 }
 
-/// Whether a service of this user manager can be kept in a sandbox: a write that must fail is tried in one.
+/// Whether a service of this user manager can be kept in a sandbox: a write that must fail is tried in one. (Where `/run` is
+/// no mount, as in some containers, `MountAPIVFS=` leaves it empty, and so without the bus.)
 #[must_use]
 pub fn sandbox_works() -> bool {
     let (_, after) = SHIPPED.split_once(SANDBOX.0).unwrap_or_default();
@@ -80,7 +81,7 @@ pub fn sandbox_works() -> bool {
     let settings: Vec<String> = settings.map(|line| format!("--property={line}")).collect();
     let mut attempt = vec!["--user", "--quiet", "--wait", "--collect", "--property=RuntimeMaxSec=10s"];
     attempt.extend(settings.iter().map(String::as_str));
-    attempt.extend(["/bin/sh", "-c", "! test -w \"$HOME\""]);
+    attempt.extend(["/bin/sh", "-c", "! test -w \"$HOME\" && test -d \"$XDG_RUNTIME_DIR\""]);
     ask("systemd-run", &attempt).is_ok()
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{
-    Component, Monitor, UserManager,
+    Account, Component, Monitor, UserManager,
     process::{clean, run, until},
 };
 
@@ -36,6 +36,7 @@ pub struct Bus {
     // First: stopped before its directory goes.
     component: RefCell<Option<Component>>,
     socket: PathBuf,
+    account: Account,
     dir: TempDir,
 }
 
@@ -53,13 +54,13 @@ impl Bus {
         let dir = tempfile::Builder::new().prefix("bus").tempdir().unwrap();
         let socket = dir.path().join("bus");
         fs::write(dir.path().join("config.xml"), CONFIGURATION.replace("SOCKET", &socket.to_string_lossy())).unwrap();
-        Self { component: RefCell::default(), socket, dir }
+        Self { component: RefCell::default(), socket, account: Account::ROOT, dir }
     }
 
     /// The bus of a user manager, who starts and stops it.
     #[track_caller]
     pub fn of(manager: &UserManager) -> Self {
-        Self { socket: manager.runtime_dir().join("bus"), ..Self::absent() }
+        Self { socket: manager.runtime_dir().join("bus"), account: manager.account(), ..Self::absent() }
     }
 
     /// For `DBUS_SESSION_BUS_ADDRESS`.
@@ -87,13 +88,13 @@ impl Bus {
     /// Records what is said on the bus from now on.
     #[track_caller]
     pub fn monitor(&self) -> Monitor {
-        Monitor::start(&self.address())
+        Monitor::start(self.account, &self.address())
     }
 
     /// Whether somebody owns this name. Where there is no bus, nobody does.
     #[track_caller]
     pub fn has(&self, name: &str) -> bool {
-        let mut command = clean("busctl");
+        let mut command = self.account.clean("busctl");
         command.arg(format!("--address={}", self.address())).args(["--json=short", "--timeout=30", "call"]);
         command.args([
             "org.freedesktop.DBus",
@@ -125,7 +126,7 @@ impl Bus {
     /// If the call fails.
     #[track_caller]
     pub fn busctl<const N: usize>(&self, arguments: [&str; N]) -> Value {
-        let mut command = clean("busctl");
+        let mut command = self.account.clean("busctl");
         command.arg(format!("--address={}", self.address())).args(["--json=short", "--timeout=30"]).args(arguments);
         let answer = run(&mut command, "").ok();
         if answer.is_empty() { Value::Null } else { serde_json::from_str(&answer).unwrap() }
@@ -133,9 +134,14 @@ impl Bus {
 
     /// A program that finds this bus as its session's.
     pub fn client(&self, program: &str) -> Command {
-        let mut command = clean(program);
+        let mut command = self.account.clean(program);
         command.env("DBUS_SESSION_BUS_ADDRESS", self.address());
         command
+    }
+
+    /// Who may use it.
+    pub(super) fn account(&self) -> Account {
+        self.account
     }
 
     fn socket(&self) -> &Path {

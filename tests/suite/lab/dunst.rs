@@ -92,6 +92,7 @@ impl<'bus> Dunst<'bus> {
         fs::write(&menu, program).unwrap();
         fs::set_permissions(&menu, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(home.path().join("dunstrc"), format!("{CONFIGURATION}    dmenu = {}\n", menu.display())).unwrap();
+        bus.account().give(home.path());
         let mut dunst = Self { component: None, bus, display: Display::start(), home };
         dunst.restart();
         dunst

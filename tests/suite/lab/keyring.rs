@@ -30,6 +30,7 @@ impl<'bus> Keyring<'bus> {
         let home = tempfile::tempdir().unwrap();
         fs::create_dir(home.path().join("run")).unwrap();
         fs::set_permissions(home.path().join("run"), fs::Permissions::from_mode(0o700)).unwrap();
+        bus.account().give(home.path());
         let mut keyring = Self { component: None, bus, home };
         keyring.restart();
         keyring

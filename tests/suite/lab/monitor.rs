@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Component, process::clean};
+use super::{Account, Component};
 
 const NOTIFICATIONS: &str = "org.freedesktop.Notifications";
 
@@ -80,9 +80,9 @@ pub struct Monitor {
 impl Monitor {
     /// Returns once every further message is seen.
     #[track_caller]
-    pub(super) fn start(address: &str) -> Self {
+    pub(super) fn start(account: Account, address: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = clean("busctl");
+        let mut command = account.clean("busctl");
         command.arg(format!("--address={address}")).args(["--json=short", "monitor"]);
         let (log, messages) = (dir.path().join("log"), dir.path().join("messages"));
         let errors = fs::File::create(&log).unwrap();

@@ -31,13 +31,22 @@ const TAIL: usize = 60;
 /// # Panics
 /// At the deadline, saying `what` was waited for.
 #[track_caller]
-pub fn until<T>(what: &str, mut state: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, state: impl FnMut() -> Option<T>) -> T {
+    until_or(|| what.to_owned(), state)
+}
+
+/// The same; what is said in vain is found out then.
+///
+/// # Panics
+/// At the deadline, with what `what` says.
+#[track_caller]
+pub fn until_or<T>(what: impl Fn() -> String, mut state: impl FnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(reached) = state() {
             return reached;
         }
-        assert!(begun.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for: {what}");
+        assert!(begun.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain for: {}", what());
         thread::sleep(LOOK);
     }
 }

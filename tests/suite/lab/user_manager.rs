@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -13,7 +13,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{
-    Component, Output,
+    Account, Component, Output,
     process::{clean, run},
 };
 
@@ -21,52 +21,99 @@ use super::{
 /// alone.
 const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
-/// Starts the manager ($1: the name of its control groups, the rest: the program). Where the machine mounted no control
-/// groups, it does so where nobody else sees it.
+/// Starts the manager ($1: the name of its control groups, $2: the directory, $3: the account, $4: whether user namespaces
+/// work; the rest: the program). What it mounts nobody else sees: control groups where the machine mounted none; for an
+/// account without privileges a list of accounts that knows it, and its runtime directory where systemd looks for it,
+/// whatever `XDG_RUNTIME_DIR` says. In a changed root directory the kernel makes no user namespaces.
 const START: &str = r#"set -e
-writable() { [ -w "$1/cgroup.procs" ] && mkdir -p "$1/$2" 2>/dev/null; }
+group=$1 dir=$2 id=$3 namespaces=$4
+shift 4
+enter() {
+    [ -w "$1/cgroup.procs" ] && mkdir -p "$1/$group" 2>/dev/null || return 1
+    echo $$ >"$1/$group/cgroup.procs"
+    chown -R "$id:$id" "$1/$group"
+}
 found=
 for hierarchy in /sys/fs/cgroup/systemd /sys/fs/cgroup/unified /sys/fs/cgroup; do
-    if writable "$hierarchy" "$1"; then
-        echo $$ >"$hierarchy/$1/cgroup.procs"
-        found=yes
-    fi
+    if enter "$hierarchy"; then found=yes; fi
 done
-shift
-[ "$found" ] || exec unshare --mount sh -c 'umount -R /sys/fs/cgroup 2>/dev/null
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"' sh "$@"
-exec "$@"
+if ! [ "$found" ]; then
+    umount -R /sys/fs/cgroup 2>/dev/null || true
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    [ "$id" = 0 ] || enter /sys/fs/cgroup
+fi
+[ "$id" != 0 ] || exec "$@"
+cp /etc/passwd "$dir/passwd"
+echo "person:x:$id:$id::$dir/home:/bin/sh" >>"$dir/passwd"
+mount --bind "$dir/passwd" /etc/passwd
+# A mount, as on every machine that systemd boots: some restrictions put an empty one in its place where it is none.
+mount --rbind /run /run
+mkdir -p /run/user
+mount -t tmpfs -o mode=755 tmpfs /run/user
+mkdir "/run/user/$id"
+mount --bind "$dir/run" "/run/user/$id"
+set -- setpriv --reuid "$id" --regid "$id" --clear-groups --pdeathsig TERM -- "$@"
+[ "$namespaces" = no ] || exec "$@"
+mkdir "$dir/root"
+mount --rbind / "$dir/root"
+exec chroot "$dir/root" "$@"
 "#;
 
 /// A running user manager.
 pub struct UserManager {
     // First: stopped before its directory goes.
     component: Component,
+    account: Account,
     group: String,
     dir: TempDir,
 }
 
 impl UserManager {
-    /// Starts one and waits until it has started its default target.
+    /// Starts one for root and waits until it has started its default target.
     #[track_caller]
     pub fn start() -> Self {
+        Self::of(Account::ROOT, true)
+    }
+
+    /// Starts one for somebody without privileges, as on any real machine.
+    #[track_caller]
+    pub fn unprivileged() -> Self {
+        Self::of(Account::PERSON, true)
+    }
+
+    /// Starts one that cannot make user namespaces, as in some containers and on some hardened machines.
+    #[track_caller]
+    pub fn without_user_namespaces() -> Self {
+        Self::of(Account::PERSON, false)
+    }
+
+    #[track_caller]
+    fn of(account: Account, namespaces: bool) -> Self {
         // systemctl and others take a machine without this directory for one that systemd does not manage.
         fs::create_dir_all("/run/systemd/system").unwrap();
-        // Where user managers build the mount namespaces of sandboxed services; the system's manager makes it at boot.
-        fs::create_dir_all("/run/systemd/unit-root").unwrap();
+        // Where user managers build the mount namespaces of sandboxed services, and what they hide from those that have
+        // credentials; the system's manager makes both at boot.
+        for name in ["/run/systemd/unit-root", "/run/credentials"] {
+            fs::create_dir_all(name).unwrap();
+        }
         // Not below /tmp: the unit has one of its own.
         let dir = tempfile::Builder::new().prefix("user").tempdir_in("/srv").unwrap();
         let group = format!("keypulse-{}", dir.path().file_name().unwrap().to_string_lossy());
         for name in ["home", "run"] {
             fs::DirBuilder::new().mode(0o700).create(dir.path().join(name)).unwrap();
+            account.give(&dir.path().join(name));
         }
+        // The directory above lets others through; its name is nothing to guess.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
         fs::write(dir.path().join("start"), START).unwrap();
         // Told to end when the test dies, not killed: only it can end the services that it started.
-        let mut command = environment(dir.path(), "setpriv");
-        command.args(["--pdeathsig", "TERM", "--", "sh"]).arg(dir.path().join("start")).arg(&group);
+        let mut command = environment(dir.path(), clean("setpriv"));
+        command.args(["--pdeathsig", "TERM", "--", "unshare", "--mount", "sh"]).arg(dir.path().join("start"));
+        let namespaces = if namespaces { "yes" } else { "no" };
+        command.arg(&group).arg(dir.path()).args([&account.id().to_string(), namespaces]);
         command.args(["/usr/lib/systemd/systemd", "--user", "--log-target=console", "--show-status=no"]);
         let component = Component::spawn("systemd --user", &command, &dir.path().join("log"));
-        let manager = Self { component, group, dir };
+        let manager = Self { component, account, group, dir };
         manager.component.until("the default target", || {
             let state = manager.systemctl(&["is-system-running"]).stdout;
             matches!(state.trim(), "running" | "degraded").then_some(())
@@ -89,12 +136,34 @@ impl UserManager {
         format!("unix:path={}", self.runtime_dir().join("bus").display())
     }
 
+    /// Whose it is.
+    pub fn account(&self) -> Account {
+        self.account
+    }
+
+    /// Writes a file of the person's, with this mode; `path` begins at the home directory. Where it is.
+    #[track_caller]
+    pub fn write(&self, path: &str, text: impl AsRef<[u8]>, mode: u32) -> PathBuf {
+        let mut above = self.home();
+        let (directories, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for directory in directories.split('/').filter(|directory| !directory.is_empty()) {
+            above.push(directory);
+            if !above.exists() {
+                fs::create_dir(&above).unwrap();
+                self.account.give(&above);
+            }
+        }
+        let file = above.join(name);
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        self.account.give(&file);
+        file
+    }
+
     /// Puts a unit file where a person's are and makes the manager read it.
     #[track_caller]
     pub fn install(&self, name: &str, text: &str) {
-        let units = self.home().join(".config/systemd/user");
-        fs::create_dir_all(&units).unwrap();
-        fs::write(units.join(name), text).unwrap();
+        self.write(&format!(".config/systemd/user/{name}"), text, 0o644);
         self.systemctl(&["daemon-reload"]).ok();
     }
 
@@ -119,7 +188,7 @@ impl UserManager {
 
     /// A program inside the session.
     pub fn client(&self, program: &str) -> Command {
-        let mut command = environment(self.dir.path(), program);
+        let mut command = environment(self.dir.path(), self.account.clean(program));
         command.env("DBUS_SESSION_BUS_ADDRESS", self.bus_address());
         command
     }
@@ -139,8 +208,7 @@ impl Drop for UserManager {
     }
 }
 
-fn environment(dir: &Path, program: &str) -> Command {
-    let mut command = clean(program);
+fn environment(dir: &Path, mut command: Command) -> Command {
     command.env("HOME", dir.join("home")).env("XDG_RUNTIME_DIR", dir.join("run")).current_dir(dir.join("home"));
     command
 }
