@@ -149,3 +149,20 @@ pub struct Fingerprint {
     /// The pair of user name and secret, per service.
     pub pairs: super::evidence::PerService<Digest>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_hold_nothing_that_a_shell_minds() {
+        for name in ["mutt", "NAS.2_a-b", &"x".repeat(64)] {
+            assert!(CredentialName::new(name).is_ok(), "{name}");
+        }
+        let minded = (0..=0x10_ffff).filter_map(char::from_u32).filter(|c| !c.is_ascii_alphanumeric());
+        for character in minded.filter(|c| !"._-".contains(*c)) {
+            assert!(CredentialName::new(&format!("a{character}b")).is_err(), "{character:?}");
+        }
+        assert!(CredentialName::new("").is_err() && CredentialName::new(&"x".repeat(65)).is_err());
+    }
+}

@@ -23,7 +23,7 @@ use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{
-        self, CertificateError, ClientConfig,
+        self, AlertDescription, CertificateError, ClientConfig,
         client::{Resumption, danger::ServerCertVerifier},
         crypto::ring,
     },
@@ -41,6 +41,9 @@ pub(super) enum Secure {
     Imagined(tokio::io::DuplexStream),
 }
 
+/// What the platform's verifier makes of a certificate whose extended key usage has no servers in it (RFC 5280, section
+/// 4.2.1.12). It keeps the type of this error to itself.
+const WRONG_PURPOSE: &str = "certificate had invalid extensions";
 /// Servers whose sessions are remembered: IMAP and SMTP, and a few more for e-mail alerts.
 const SESSIONS: usize = 8;
 /// A file of certificates has less than this.
@@ -204,18 +207,30 @@ fn explain(error: &rustls::Error, host: &str) -> String {
             "the server's certificate is not valid yet, or this machine's clock is wrong; no login was sent".into()
         } else if matches!(why, Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) {
             format!("the server's certificate is for another name than {host}; no login was sent")
-        } else if matches!(why, Certificate::UnknownIssuer | Certificate::BadSignature) {
+        } else if matches!(
+            why,
+            // The last: an issuer of this name is trusted, whose key is of another kind.
+            Certificate::UnknownIssuer
+                | Certificate::BadSignature
+                | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        ) {
             "the server's certificate is from nobody this machine trusts; no login was sent".into()
         } else if *why == Certificate::Revoked {
             "the server's certificate has been revoked; no login was sent".into()
+        } else if matches!(why, Certificate::Other(why) if why.0.to_string() == WRONG_PURPOSE) {
+            "the server's certificate is not for servers; no login was sent".into()
+        } else if matches!(why, Certificate::UnsupportedSignatureAlgorithmContext { .. }) {
+            "the server's certificate is signed in a way that is not safe any more; no login was sent".into()
         } else {
             "the server's certificate was refused; no login was sent".into()
         };
     }
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds say nothing to a person")]
     match error {
+        rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => {
+            "the server offers no TLS that is safe (1.2 or later)".into()
+        }
         rustls::Error::AlertReceived(alert) => format!("the server ended the TLS handshake: {alert:?}"),
-        rustls::Error::PeerIncompatible(_) => "the server offers no TLS that is safe (1.2 or later)".into(),
         _ => "the TLS handshake failed".into(),
     }
 }

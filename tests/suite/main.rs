@@ -55,4 +55,5 @@ mod setup;
 mod socket;
 mod source;
 mod status;
+mod tls;
 mod unit_file;

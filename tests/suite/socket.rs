@@ -119,6 +119,47 @@ fn answer(stream: &mut UnixStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
+/// Listens where its argument says, for anybody, and answers whatever is asked.
+const POSE: &str = r#"
+import socket, sys, os
+os.umask(0)
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+print("listening", flush=True)
+while True:
+    c = s.accept()[0]
+    try:
+        c.recv(65536)
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
+    except OSError:
+        pass
+    c.close()
+"#;
+
+#[test]
+fn somebody_elses_daemon_is_not_believed() {
+    // Where anybody may put what he likes.
+    let shared = tempfile::tempdir().unwrap();
+    fs::set_permissions(shared.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let socket = shared.path().join("keypulse.sock");
+    let (mut pose, log) = (as_user(OTHER, "/usr/bin/python3"), shared.path().join("log"));
+    let poser = Component::spawn("somebody else's daemon", pose.args(["-c", POSE]).arg(&socket), &log);
+    poser.until("its socket", || poser.log().contains("listening").then_some(()));
+
+    let icloud = ICloud::start();
+    let keypulse = watched(&icloud).of(OWNER).env("KEYPULSE_SOCKET", socket.to_str().unwrap());
+    for arguments in [&["check"][..], &["pause"], &["events"], &["status"]] {
+        let output = keypulse.command(arguments);
+        assert!(
+            output.code != 0 && output.stderr.contains(&format!("user {OTHER} listens")),
+            "{arguments:?}: {output:?}"
+        );
+    }
+    let refused = keypulse.command(&["run"]);
+    assert!(refused.code == 1 && refused.stderr.contains(socket.to_str().unwrap()), "{refused:?}");
+}
+
 #[test]
 fn two_hundred_slow_and_oversized_requests_at_once_hurt_nobody() {
     let icloud = ICloud::start();
@@ -191,11 +232,6 @@ fn a_stale_socket_is_replaced_and_nothing_else() {
     let daemon = keypulse.run();
     daemon.until_health("mutt", "healthy");
 
-    // A living one is left alone, also by a daemon with another state.
-    let second = Keypulse::new().env("KEYPULSE_SOCKET", socket.to_str().unwrap());
-    second.configure(&Settings::for_icloud(&icloud));
-    refuses(&second, &socket, "another keypulse listens on");
-    daemon.until_health("mutt", "healthy");
     assert!(daemon.terminate().0.success());
     assert!(!socket.exists(), "its own socket goes with it");
 
