@@ -2,8 +2,11 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use tokio::{sync::mpsc, task::JoinSet};
-use tracing::debug;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+use tracing::{debug, info};
 
 use super::{Past, RunError, guest::target};
 use crate::{
@@ -21,7 +24,10 @@ use crate::{
         tally::Tally,
         view::AccountStatus,
     },
-    host::clock::{Alarm, Clock},
+    host::{
+        clock::{Alarm, Clock},
+        machine::SleepMeter,
+    },
     probe::Prober,
     secret::{AppPassword, Asked, DigestKey, Reader, Unavailable},
     store::{Store, StoreError},
@@ -87,11 +93,16 @@ pub struct Heart {
     store: Store,
     clock: Clock,
     alarm: Alarm,
+    sleep: SleepMeter,
+    /// The system does not deny that there is a network.
+    pub(super) network_up: bool,
     key: DigestKey,
     reader: Arc<Reader>,
     prober: Arc<Prober>,
     /// The secrets of the rounds under way. Each is dropped, and wiped, when its round ends.
     secrets: BTreeMap<u64, Arc<AppPassword>>,
+    /// The logins under way. One whose sender is dropped is hung up.
+    logins: BTreeMap<u64, oneshot::Sender<()>>,
     /// What the metrics count, once somebody asked for it.
     tally: Option<Tally>,
     effects: mpsc::UnboundedSender<Effect>,
@@ -113,9 +124,23 @@ impl Heart {
         let engine = Engine::new(setup(&config), store.memory()?, seed(now), now);
         let (effects, receiver) = mpsc::unbounded_channel();
         let alarm = Alarm::new();
-        let (reader, secrets, tasks) = (Arc::new(Reader::new()), BTreeMap::new(), JoinSet::new());
-        let heart =
-            Self { config, engine, store, clock, alarm, key, reader, prober, secrets, tally: None, effects, tasks };
+        let heart = Self {
+            config,
+            engine,
+            store,
+            clock,
+            alarm,
+            sleep: SleepMeter::start(),
+            network_up: true,
+            key,
+            reader: Arc::new(Reader::new()),
+            prober,
+            secrets: BTreeMap::new(),
+            logins: BTreeMap::new(),
+            tally: None,
+            effects,
+            tasks: JoinSet::new(),
+        };
         Ok((heart, receiver))
     }
 
@@ -188,6 +213,7 @@ impl Heart {
                 Event::SecretRead { round, result }
             }
             Effect::Attempted { id, outcome } => {
+                self.logins.remove(&id);
                 debug!(
                     id,
                     finding = outcome.finding.as_str(),
@@ -208,23 +234,39 @@ impl Heart {
     /// # Errors
     /// Where it cannot be written down. Then nothing of it was carried out, and the process must not go on.
     pub fn step(&mut self, event: Event) -> Result<Vec<Outward>, StoreError> {
+        let mut outward = Vec::new();
+        // Before anything else: an answer that waited through the sleep must not count.
+        if self.sleep.slept() {
+            info!("the machine slept");
+            self.take(self.woke(), &mut outward)?;
+        }
+        self.take(event, &mut outward)?;
+        Ok(outward)
+    }
+
+    /// What the engine is told when the machine woke up.
+    pub(super) const fn woke(&self) -> Event {
+        Event::Woke { recheck: self.config.watch.resume }
+    }
+
+    fn take(&mut self, event: Event, outward: &mut Vec<Outward>) -> Result<(), StoreError> {
         let now = self.now();
         let actions = self.engine.handle(event, now);
         self.write(&actions)?;
-        let mut outward = Vec::new();
         for action in actions {
             match action {
                 Action::Record(Record::Transition(transition)) => outward.push(Outward::Transition(transition)),
                 Action::Record(_) => {}
                 Action::ReadSecret { round, credential, by_person } => self.read_secret(round, credential, by_person),
                 Action::Attempt { id, round, credential, service } => self.attempt(id, round, &credential, service),
+                Action::HangUp { id } => drop(self.logins.remove(&id)),
                 Action::Forget { round } => drop(self.secrets.remove(&round)),
                 Action::Incident { tidings, account } => outward.push(Outward::Incident { tidings, account }),
                 Action::Deliver(order) => outward.push(Outward::Deliver(order)),
                 Action::Answer { request } => outward.push(Outward::Answer(request)),
             }
         }
-        Ok(outward)
+        Ok(())
     }
 
     /// Reserves a login for another process of the same person; when it frees if there is none.
@@ -258,6 +300,7 @@ impl Heart {
             Action::Record(record) => Some(record),
             Action::ReadSecret { .. }
             | Action::Attempt { .. }
+            | Action::HangUp { .. }
             | Action::Forget { .. }
             | Action::Incident { .. }
             | Action::Deliver(_)
@@ -309,9 +352,17 @@ impl Heart {
         let target = self.config.find(name).map(|(account, _)| target(&self.config, account, service));
         debug!(id, credential = %name, %service, "attempt");
         let password = self.secrets.get(&round).cloned();
+        let network_up = self.network_up;
+        let (stay, mut hung_up) = oneshot::channel();
+        self.logins.insert(id, stay);
         self.spawn(async move {
             let outcome = match (target, password) {
-                (Some(target), Some(password)) => prober.attempt(target, password).await,
+                // Only a person's check comes so far.
+                _ if !network_up => Outcome::unasked(Cause::Offline, "there is no network; no connection was made"),
+                (Some(target), Some(password)) => tokio::select! {
+                    outcome = prober.attempt(target, password) => outcome,
+                    _ = &mut hung_up => Outcome::unasked(Cause::ConnectionLost, "the login was given up"),
+                },
                 (None, _) | (_, None) => Outcome::unasked(Cause::SecretUnavailable, "it is no longer configured"),
             };
             drop(effects.send(Effect::Attempted { id, outcome }));

@@ -7,6 +7,7 @@ mod deliver;
 mod explain;
 mod guest;
 mod heart;
+mod machine;
 mod past;
 mod requests;
 mod wishes;
@@ -44,7 +45,9 @@ use crate::{
     },
     host::{
         desktop::{Desktop, DesktopEvent, Offer, ShownAs},
-        keyring, service,
+        keyring,
+        machine::{Manager, changes},
+        service,
     },
     probe::ProberError,
     store::StoreError,
@@ -148,6 +151,8 @@ pub struct Daemon {
     heart: Heart,
     options: Options,
     started_at: Timestamp,
+    /// What the network manager said last.
+    manager: Manager,
     desktop: Option<Desktop>,
     stream: broadcast::Sender<StreamEvent>,
     /// Who waits for which request's rounds.
@@ -196,6 +201,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     let mut daemon = Daemon {
         started_at: heart.now(),
         heart,
+        manager: Manager::default(),
         desktop: None,
         stream: broadcast::channel(STREAM).0,
         waiting: BTreeMap::new(),
@@ -206,6 +212,8 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     daemon.said_at_start();
     daemon.mind_desktop(&mut desktop_events);
     service::ready();
+    // Before anything is begun: perhaps there is no network yet.
+    daemon.network()?;
     daemon.step(Event::Start)?;
     let mut watchdog = service::watchdog().map(|every| {
         let mut ticks = tokio::time::interval(every);
@@ -213,6 +221,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
         ticks
     });
     let mut unlocked = keyring::unlocked();
+    let mut changes = changes();
     let mut tidied_at = daemon.heart.now();
     loop {
         daemon.heart.set_alarm();
@@ -222,6 +231,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
             () = &mut stop => break,
             _ = hangup.recv() => drop(daemon.reload()?),
             () = tick(watchdog.as_mut()) => service::alive(),
+            Some(change) = changes.recv() => daemon.machine(change)?,
             Some(effect) = effects.recv() => {
                 let event = daemon.heart.event(effect);
                 daemon.step(event)?;
@@ -364,7 +374,7 @@ impl Daemon {
         match result {
             Ok(()) => {
                 info!("configuration read again");
-                self.step(Event::Timer)?;
+                self.network()?; // and all that is due
                 Ok(Ok(self.document()))
             }
             Err(why) => {

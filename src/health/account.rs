@@ -150,6 +150,8 @@ pub struct Account {
 /// When an account wants something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
+    /// A round that a person waits for.
+    pub asked: bool,
     /// A round, as soon as none is under way.
     pub round_at: Option<Timestamp>,
     /// A message to be handed over.

@@ -11,6 +11,7 @@ use super::{
     event::{AccountRow, Action, Event, Memory, Record, Setup, StoredAccount},
     incident::IncidentFile,
     login::{Login, State, Why},
+    machine::Machine,
     name::{Address, CredentialName, Fingerprint},
     outbox::{Channel, Outbox, Post, Tidings},
     ration::{Purse, Ration, Spent},
@@ -33,6 +34,7 @@ pub struct Engine {
     /// Since when this process has looked after the secrets without a pause.
     pub(super) watching_since: Timestamp,
     pub(super) paused_until: Option<Timestamp>,
+    pub(super) machine: Machine,
     pub(super) stance: Stance,
 }
 
@@ -63,6 +65,7 @@ impl Engine {
             online: true,
             watching_since: now,
             paused_until: memory.paused_until,
+            machine: Machine::default(),
             stance: Stance::Running,
         };
         for (key, stored) in &mut engine.strangers {
@@ -195,6 +198,7 @@ impl Engine {
         if !event.is_frequent() {
             self.accounts.iter_mut().for_each(|account| account.dirty = true);
         }
+        self.end_of_sleep(now, &mut actions);
         match event {
             Event::Start | Event::Timer => {}
             Event::SecretRead { round, result } => self.secret_read(round, result, now, &mut actions),
@@ -219,6 +223,9 @@ impl Engine {
             Event::Unsnooze { account } => self.unsnooze(&account, now),
             Event::Pause { length } => self.pause(length, now, &mut actions),
             Event::Resume => self.resume(now, &mut actions),
+            Event::Suspending => self.suspending(now, &mut actions),
+            Event::Woke { recheck } => self.woke(recheck, now, &mut actions),
+            Event::Network { up, recheck } => self.network(up, recheck, now),
         }
         self.upkeep(now, &mut actions);
         self.dispatch(now, &mut actions);
@@ -262,12 +269,15 @@ impl Engine {
     pub fn next_due(&self) -> Option<Timestamp> {
         let busy = self.in_flight() >= self.policy.concurrent_checks;
         let paused = self.paused_until.is_some();
-        let waits = |account: &&Account| !busy && !paused && account.flight.is_none();
-        let rounds = self.accounts.iter().filter(waits).filter_map(|account| account.wants.round_at);
+        let ready_at = self.machine.ready_at().filter(|_| !busy && !paused);
+        let waiting = || self.accounts.iter().filter(|account| account.flight.is_none());
+        let rounds = waiting().filter_map(|account| Some(account.wants.round_at?.max(ready_at?)));
+        let wanted = self.machine.open_at().filter(|_| !busy && waiting().any(|account| account.wants.asked));
         let messages = self.accounts.iter().filter_map(|account| account.wants.message_at);
         let reminders = self.accounts.iter().filter(|_| !paused).filter_map(|account| account.wants.reminder_at);
         let resumes = self.paused_until.filter(|until| *until < Timestamp::END);
-        rounds.chain(messages).chain(reminders).chain(resumes).min()
+        let machine = wanted.into_iter().chain(self.machine.next_due());
+        rounds.chain(messages).chain(reminders).chain(resumes).chain(machine).min()
     }
 
     /// Works out again when the accounts that changed want something.
@@ -278,6 +288,7 @@ impl Engine {
             let due = account.logins.iter().filter(|login| login.due.is_some());
             let held = due.filter(|login| account.holders(login.fingerprint).next().is_some());
             let wants = Wants {
+                asked: account.credentials.iter().any(|credential| !credential.requests.is_empty()),
                 round_at: routine.chain(held.filter_map(|login| self.due_at(account, login))).min(),
                 message_at: account.outbox.next_due(),
                 reminder_at: account.incident.as_ref().and_then(|file| file.remind_at),
@@ -325,7 +336,8 @@ impl Engine {
                 return;
             }
             // What has not changed since it was last looked at wants nothing before its time.
-            let may = |account: &&Account| account.stirred || account.wants.round_at.is_some_and(|at| at <= now);
+            let wants = |account: &Account| account.wants.asked || account.wants.round_at.is_some_and(|at| at <= now);
+            let may = |account: &&Account| account.stirred || wants(account);
             let account = self.accounts.get(index).filter(may);
             let Some(task) = account.and_then(|account| self.next_task(account, now)) else { continue };
             let round = self.next_id();
@@ -364,7 +376,8 @@ impl Engine {
             why: Why::Routine,
             target: None,
         };
-        let wanted = account.credentials.iter().find(|credential| !credential.requests.is_empty()).map(routine);
+        let open = self.machine.open_at().is_some_and(|at| at <= now);
+        let wanted = account.credentials.iter().find(|credential| open && !credential.requests.is_empty()).map(routine);
         let due = || {
             let due = account.in_use().filter_map(|login| Some((self.due_at(account, login)?, login)));
             let (_, login) = due.filter(|(at, _)| *at <= now).min_by_key(|(at, _)| *at)?;
@@ -377,7 +390,8 @@ impl Engine {
             let due = account.credentials.iter().filter(|credential| credential.next_at <= now);
             due.min_by_key(|credential| credential.next_at).map(routine)
         };
-        if self.paused_until.is_some() { wanted } else { wanted.or_else(due).or_else(interval) }
+        let ready = self.machine.ready_at().is_some_and(|at| at <= now) && self.paused_until.is_none();
+        if ready { wanted.or_else(due).or_else(interval) } else { wanted }
     }
 
     fn check(&mut self, request: u64, names: &[CredentialName]) {

@@ -117,6 +117,20 @@ pub enum Event {
     },
     /// … and does again.
     Resume,
+    /// The machine is about to sleep.
+    Suspending,
+    /// The machine woke up, or is found to have slept. What was under way when it fell asleep counts for nothing.
+    Woke {
+        /// Everything is to be asked once.
+        recheck: bool,
+    },
+    /// What the system says of the network, whenever it says it.
+    Network {
+        /// There is one, as far as it knows.
+        up: bool,
+        /// If that is news: everything is to be asked once.
+        recheck: bool,
+    },
 }
 
 impl Event {
@@ -135,6 +149,9 @@ impl Event {
             | Self::Snooze { .. }
             | Self::Unsnooze { .. }
             | Self::Pause { .. }
+            | Self::Suspending
+            | Self::Woke { .. }
+            | Self::Network { .. }
             | Self::Resume => false,
         }
     }
@@ -165,6 +182,12 @@ pub enum Action {
         credential: CredentialName,
         /// Where.
         service: Service,
+    },
+    /// End this login at once: nobody waits for its answer any more. How it ended still comes as [`Event::Attempted`], for
+    /// the ration.
+    HangUp {
+        /// The attempt.
+        id: u64,
     },
     /// The round is over: its secret is no longer needed.
     Forget {

@@ -13,6 +13,7 @@ pub mod evidence;
 mod flight;
 pub mod incident;
 pub mod login;
+mod machine;
 pub mod name;
 pub mod outbox;
 mod quiet;

@@ -20,10 +20,10 @@ impl Engine {
         configured.map(|account| self.account_status(account, now)).collect()
     }
 
-    /// Whether the network was there when it was last needed.
+    /// Whether the network is there: the system does not deny it, and it was when it was last needed.
     #[must_use]
     pub const fn online(&self) -> bool {
-        self.online
+        self.online && !self.machine.network_down()
     }
 
     /// Whether a credential of this name is configured.
@@ -101,9 +101,10 @@ impl Engine {
         if self.paused_until.is_some() {
             return None;
         }
+        let ready_at = self.machine.ready_at()?;
         let own = login.and_then(|login| self.due_at(account, login));
         let routine = login.is_none_or(|login| login.suspicion().is_none() && login.verdict().is_none());
-        own.into_iter().chain(routine.then_some(credential.next_at)).min()
+        own.into_iter().chain(routine.then_some(credential.next_at)).min().map(|at| at.max(ready_at))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The rules of `verdicts.md` as claims about the whole engine, in virtual time, against a world whose truth is known.
 
+mod machine;
 mod quiet;
 
 use std::{

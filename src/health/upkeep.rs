@@ -86,7 +86,7 @@ impl Engine {
     fn incident_upkeep(&mut self, index: usize, now: Timestamp, actions: &mut Vec<Action>) -> Option<Renamed> {
         let id = self.last_id + 1;
         let (policy, running) = (self.policy.clone(), now.since(self.watching_since));
-        let (online, paused) = (self.online, self.paused_until.is_some());
+        let (online, paused) = (self.online(), self.paused_until.is_some());
         let account = self.accounts.get_mut(index)?;
         let mut tidings = None;
         let cause = |account: &Account| account.incident.as_ref().map(|file| file.incident.cause);

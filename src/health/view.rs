@@ -44,7 +44,7 @@ pub struct CredentialStatus {
     pub last_accepted_at: Option<Timestamp>,
     /// Latest attempt, whatever it found.
     pub last_checked_at: Option<Timestamp>,
-    /// When it is asked next; `None` if it is not (latched, source unread, being asked now, paused).
+    /// When it is asked next; `None` if it is not (latched, source unread, being asked now, paused, no network).
     pub next_check_at: Option<Timestamp>,
     /// Why the secret could not be read: present only while it cannot.
     pub unreadable: Option<String>,

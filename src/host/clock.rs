@@ -65,7 +65,7 @@ fn wall_ms() -> i64 {
 }
 
 /// Milliseconds since boot, suspends included.
-fn since_boot_ms() -> i64 {
+pub(super) fn since_boot_ms() -> i64 {
     #[cfg(target_os = "linux")]
     let clock = rustix::time::ClockId::Boottime;
     // On macOS the monotonic clock goes on while the machine sleeps.

@@ -7,6 +7,7 @@ pub mod harden;
 pub mod hook;
 pub mod keyring;
 mod launch;
+pub mod machine;
 pub mod manager;
 pub mod markup;
 pub mod service;

@@ -10,7 +10,7 @@ use crate::health::{
     credential::Transition,
     engine::Engine,
     event::{Action, AttemptRow, Event, Handover, Memory, Order, Record, Setup, StoredAccount},
-    evidence::{Cause, Finding, Outcome, Service},
+    evidence::{Cause, Outcome, Service},
     name::{CredentialName, Fingerprint},
     outbox::Tidings,
     ruling::Ruling,
@@ -189,16 +189,10 @@ impl<O: Outside> Stage<O> {
         !self.coming.is_empty() || !self.engine.is_idle()
     }
 
-    /// The machine sleeps: time goes by and nothing happens. Connections do not survive it.
+    /// The machine sleeps: time goes by and nothing happens; then it wakes.
     pub fn sleep(&mut self, time: Duration) {
         self.now = self.now + time;
-        for (_, event) in &mut self.coming {
-            if let Event::Attempted { outcome, .. } = event {
-                outcome.finding = Finding::Inconclusive(Cause::ConnectionLost);
-                outcome.code = None;
-                outcome.detail = None;
-            }
-        }
+        self.handle(Event::Woke { recheck: true });
     }
 
     /// The process is killed and starts again `off` later, with what it had written down and nothing else.
@@ -242,6 +236,17 @@ impl<O: Outside> Stage<O> {
                 let outcome = self.outside.login(&credential, service, self.now);
                 let ends = self.now + outcome.took.unwrap_or(USUAL);
                 self.coming.push((ends, Event::Attempted { id, outcome }));
+            }
+            // It ends at once. Who hung up hears no answer.
+            Action::HangUp { id: ended } => {
+                for (at, event) in &mut self.coming {
+                    if let Event::Attempted { id, outcome } = event
+                        && *id == ended
+                    {
+                        *at = self.now;
+                        *outcome = Outcome::unasked(Cause::ConnectionLost, "hung up");
+                    }
+                }
             }
             Action::Forget { .. } => {}
             Action::Incident { tidings, account } => self.log.incidents.push((self.now, tidings, *account)),

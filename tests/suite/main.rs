@@ -33,6 +33,7 @@ mod faults;
 mod formats;
 mod history;
 mod lab_smoke;
+mod laptop;
 mod layers;
 mod list;
 mod logs;

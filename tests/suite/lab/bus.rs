@@ -144,6 +144,11 @@ impl Bus {
         self.account
     }
 
+    /// Where its log is.
+    pub(super) fn directory(&self) -> &Path {
+        self.dir.path()
+    }
+
     fn socket(&self) -> &Path {
         &self.socket
     }
