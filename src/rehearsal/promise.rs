@@ -74,6 +74,12 @@ impl Promise {
         self.longest(self.policy.interval) + self.slack()
     }
 
+    /// From a wake-up to the beginning of the last check for it: settle time and spread.
+    #[must_use]
+    pub fn settled(&self) -> Duration {
+        self.policy().settle * 3
+    }
+
     /// From the first refusal to a verdict that is corroborated and strong at first.
     #[must_use]
     pub fn quick(&self) -> Duration {

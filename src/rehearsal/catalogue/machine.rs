@@ -32,7 +32,7 @@ pub(super) fn scenarios(p: &Promise) -> Vec<Scenario> {
 }
 
 fn sleep(p: &Promise) -> Vec<Scenario> {
-    let noticed = p.noticed();
+    let noticed = p.noticed() + p.settled();
     vec![
         play("sleeps-overnight", "The machine sleeps for a night", &[3, 1])
             .act(Until::For(noticed), [Happening::Sleep(8 * HOUR)])
@@ -54,7 +54,7 @@ fn doubted(p: &Promise) -> Vec<Scenario> {
     let full = p.full();
     let [soon, _] = p.policy().confirm;
     // Whatever time went by unwatched, two more refusals are to come.
-    let after_gap = full.max(p.longest(soon) * 2 + p.slack());
+    let after_gap = full.max(p.longest(soon) * 2 + p.slack()) + p.settled();
     let suspected =
         |name: &str, about: &str| play(name, about, &[1]).act(Until::Refused(p.noticed()), [Happening::Revoke(FIRST)]);
     let told = |scenario: Scenario, happening: Happening, by: Duration| {
