@@ -31,8 +31,11 @@ use crate::{
 };
 
 const ABOUT: &str = "Reads the files of mbsync, msmtp, Mutt, NeoMutt, aerc, Himalaya, OfflineIMAP, goimapnotify, vdirsyncer, git \
-                     send-email, Thunderbird and GNOME Online Accounts, and what the items of the unlocked keyring are called. \
-                     Runs nothing, asks nothing, shows no password.
+                     send-email, Thunderbird, GNOME Online Accounts and KMail, ~/.netrc, and what the items of the unlocked \
+                     keyring are called. Runs nothing, asks nothing, shows no password.
+
+An item of the keyring is told by the server among its attributes. Evolution's and KMail's have none; their own files say which \
+server it is.
 
 With --write, each password that keypulse can read by itself is watched where its program keeps it: there is no second copy, and \
 nothing to change in keypulse when it is replaced.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{
     Login, Program, Use, Way,
     disk::{Disk, Fault, Place},
-    icloud,
+    icloud, netrc,
     program::Read,
 };
 use crate::{
@@ -41,6 +41,8 @@ pub(super) enum Secret {
     File(PathBuf),
     Command(Vec<String>),
     Keyring(Source),
+    /// From `~/.netrc`, if it is there; else unknown.
+    Netrc(String),
     Unknown(String),
 }
 
@@ -68,6 +70,7 @@ impl Entry {
                 Way::Command(words)
             }
             Secret::Keyring(source) => Way::Keyring(source),
+            Secret::Netrc(why) => in_netrc(host.as_deref(), username.as_deref(), disk).unwrap_or(Way::Unknown(why)),
             Secret::Unknown(why) => Way::Unknown(why),
         };
         let address = icloud::address(username.as_deref(), beside.as_deref());
@@ -83,6 +86,12 @@ fn holds_password(words: &[String]) -> bool {
     };
     let program = text.split_whitespace().next().unwrap_or_default();
     matches!(program.rsplit('/').next(), Some("echo" | "printf")) || words.iter().any(|word| has_app_password(word))
+}
+
+fn in_netrc(host: Option<&str>, username: Option<&str>, disk: &mut Disk) -> Option<Way> {
+    let Entry { name, file, secret, .. } = netrc::of_login(disk, host, username)?;
+    let Secret::Plain(password) = secret else { return None };
+    Some(in_plain_text(Program::Netrc, &file, &name, &password, disk))
 }
 
 /// The password as a source, if the file alone tells it by its entry's name: that is how it is going to be read.

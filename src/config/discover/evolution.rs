@@ -2,15 +2,13 @@
 //!
 //! The password is an item of the keyring that carries the id and nothing else.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use super::{
-    Use,
+    Program, Use,
     disk::{Disk, Place},
     icloud, ini,
+    keyring::Owned,
 };
 
 /// The attribute of an item that holds the id.
@@ -19,18 +17,8 @@ pub(super) const ATTRIBUTE: &str = "e-source-uid";
 /// More than anybody has.
 const MOST_FILES: usize = 300;
 
-/// An account at iCloud.
-#[derive(Clone)]
-pub(super) struct Account {
-    pub(super) id: String,
-    pub(super) file: PathBuf,
-    pub(super) line: usize,
-    pub(super) service: Use,
-    pub(super) host: String,
-    pub(super) user: Option<String>,
-}
-
-pub(super) fn accounts(disk: &mut Disk, place: &Place) -> Vec<Account> {
+/// The accounts at iCloud.
+pub(super) fn accounts(disk: &mut Disk, place: &Place) -> Vec<Owned> {
     let directory = place.config_home.join("evolution/sources");
     let mut files: Vec<_> =
         fs::read_dir(directory).into_iter().flatten().take(MOST_FILES).flatten().map(|it| it.path()).collect();
@@ -42,7 +30,7 @@ pub(super) fn accounts(disk: &mut Disk, place: &Place) -> Vec<Account> {
         .collect()
 }
 
-fn account(disk: &mut Disk, file: &Path) -> Option<Account> {
+fn account(disk: &mut Disk, file: &Path) -> Option<Owned> {
     let text = disk.open(file)?;
     let sections = match ini::glib(&text) {
         Ok(sections) => sections,
@@ -65,8 +53,10 @@ fn account(disk: &mut Disk, file: &Path) -> Option<Account> {
         Use::Imap
     };
     let name = host.value.trim().to_lowercase();
-    icloud::is_host(&name).then(|| Account {
-        id: file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+    let id = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    icloud::is_host(&name).then(|| Owned {
+        program: Program::SecretService,
+        item: [(ATTRIBUTE.to_owned(), id)].into(),
         file: file.to_owned(),
         line: host.line,
         service,

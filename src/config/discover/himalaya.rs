@@ -1,7 +1,8 @@
 //! Himalaya's `config.toml` (its `config.sample.toml`), in the forms of its versions.
 //!
 //! Version 1: `backend.host`, `backend.login`, `backend.auth.cmd`, and the same below `message.send.backend`. Before:
-//! `imap-host`, `imap-login`, `imap-auth` and so on. After: `imap.host`, `smtp.host`. Dashes and dots are read alike.
+//! `imap-host`, `imap-login`, `imap-auth` and so on, with dashes or dots. After: `imap.server`, a name or a URL, and
+//! `imap.sasl.plain.username` with `.password.command`, where another mechanism can stand for `plain`.
 
 use std::path::Path;
 
@@ -52,16 +53,14 @@ pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {
             let Some(found) = prefixes.iter().find_map(|prefix| Settings::below(account, prefix, word)) else {
                 continue;
             };
-            let user = found.text(&["login", "username", "user"]).or(email);
+            let user = found.text(&["login", "username", "user"]).or_else(|| found.sasl_name()).or(email);
             let (secret, at) = found.secret();
             entries.push(Entry {
                 name: format!("{name} {word}"),
                 file: path.to_owned(),
                 line: lines.partition_point(|newline| *newline < at.unwrap_or(0)) + 1,
                 service,
-                host: found
-                    .text(&["host", "server"])
-                    .map(|host| host.rsplit_once("://").map_or(host, |(_, host)| host).to_owned()),
+                host: found.text(&["host", "server"]).map(bare).map(str::to_owned),
                 username: user.map(str::to_owned),
                 beside: email.map(str::to_owned),
                 secret,
@@ -102,6 +101,15 @@ impl<'a> Settings<'a> {
         keys.iter().find_map(|key| self.get(key)?.as_str())
     }
 
+    /// The user name below the mechanism.
+    fn sasl_name(&self) -> Option<&'a str> {
+        let mechanisms = self.get("sasl")?.as_table_like()?;
+        mechanisms.iter().find_map(|(_, mechanism)| {
+            let mechanism = mechanism.as_table_like()?;
+            ["username", "authcid"].iter().find_map(|key| child(mechanism, key)?.as_str())
+        })
+    }
+
     /// The password, and where it stands.
     fn secret(&self) -> (Secret, Option<usize>) {
         let at = |item: &Item| item.span().map(|span| span.start);
@@ -109,7 +117,8 @@ impl<'a> Settings<'a> {
         let places = ["auth", "passwd", "password", "sasl"];
         for item in places.iter().filter_map(|key| self.get(key)) {
             let kind = item.as_table_like().and_then(|table| child(table, "type")).and_then(Item::as_str);
-            if kind.is_some_and(|kind| kind.starts_with("oauth")) {
+            let mechanism = |name: &str| item.as_table_like().is_some_and(|table| child(table, name).is_some());
+            if kind.is_some_and(|kind| kind.starts_with("oauth")) || mechanism("oauthbearer") || mechanism("xoauth2") {
                 return (Secret::Unknown("a token, not a password".to_owned()), host);
             }
             if let Some((secret, item)) = within(item, 0) {
@@ -118,6 +127,12 @@ impl<'a> Settings<'a> {
         }
         (Secret::Unknown("asked for by Himalaya".to_owned()), host)
     }
+}
+
+/// The server's name alone: `imaps://imap.mail.me.com:993` has more.
+fn bare(server: &str) -> &str {
+    let name = server.rsplit_once("://").map_or(server, |(_, name)| name).trim_end_matches('/');
+    name.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(name, |(name, _)| name)
 }
 
 /// `raw`, `cmd`, `command` or `keyring`, a few tables deep.
@@ -188,9 +203,22 @@ smtp-passwd.cmd = "cat ~/.pw"
 
 [accounts.new]
 email = "jim@mac.com"
-imap.server = "imaps://imap.mail.me.com"
+imap.server = "imaps://imap.mail.me.com:993"
 imap.sasl.plain.username = "jim"
 imap.sasl.plain.password.command = ["pass", "show", "jim"]
+smtp.server = "smtp.mail.me.com:587"
+smtp.starttls = true
+[accounts.new.smtp.sasl.login]
+username = "jim@mac.com"
+password.raw = "qrst-uvwx-yzab-cdef"
+
+[accounts.token]
+imap.server = "imap.mail.me.com"
+imap.sasl.xoauth2.username = "joe@mac.com"
+imap.sasl.xoauth2.token.raw = "***"
+smtp.server = "smtp://smtp.mail.me.com"
+smtp.sasl.plain.authcid = "joe@mac.com"
+smtp.sasl.plain.passwd.command = "pass show joe"
 
 [accounts.files]
 email = "x@icloud.com"
@@ -204,7 +232,10 @@ backend.type = "maildir"
                  username: \"icloud-smtp\" }",
                 "25 old imap imap imap.mail.me.com jane plain abcd-efgh-ijkl-mnop",
                 "29 old smtp smtp smtp.mail.me.com jane@me.com command sh|-c|cat ~/.pw",
-                "35 new imap imap imap.mail.me.com jim@mac.com command pass|show|jim",
+                "35 new imap imap imap.mail.me.com jim command pass|show|jim",
+                "40 new smtp smtp smtp.mail.me.com jim@mac.com plain qrst-uvwx-yzab-cdef",
+                "43 token imap imap imap.mail.me.com joe@mac.com unknown a token, not a password",
+                "48 token smtp smtp smtp.mail.me.com joe@mac.com command pass|show|joe",
             ]
         );
         assert_eq!(found(read, "a = 1\nb = \n"), ["2: no TOML"]);

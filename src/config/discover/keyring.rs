@@ -1,29 +1,47 @@
 //! iCloud logins among the items of the keyring, told by their attributes.
 //!
 //! Knows the attributes of secret-tool's examples, of GNOME's network passwords (`server`, `user`, `protocol`), of Geary
-//! (`host`, `login`, `proto`), of KeePassXC (`URL`, `UserName`), of msmtp (`host`, `service`, `user`), and Evolution's, which names one of its own files. Pure but
-//! for those files. Sees no password.
+//! (`host`, `login`, `proto`), of KeePassXC (`URL`, `UserName`), of msmtp (`host`, `service`, `user`): all of them name the
+//! server. Two programs do not, so that their items say nothing without a file of the program itself: Evolution's carry the
+//! name of a file alone (`e-source-uid`), KMail's have a folder of KDE's wallet where others have the server (`server` is
+//! `imap` or `mailtransports`, `user` the name of an entry). Pure but for those files. Sees no password.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
     Login, Program, Use, Way,
     disk::{Disk, Place},
-    evolution::{self, Account},
-    icloud, url,
+    evolution, icloud, kmail, url,
 };
 use crate::secret::Source;
+
+/// A login that a program's own file tells, and the attributes of the item that has its password.
+pub(super) struct Owned {
+    pub(super) program: Program,
+    pub(super) item: Attributes,
+    pub(super) file: PathBuf,
+    pub(super) line: usize,
+    pub(super) service: Use,
+    pub(super) host: String,
+    pub(super) user: Option<String>,
+}
 
 /// What an item of the keyring is known by.
 pub type Attributes = BTreeMap<String, String>;
 
-/// The logins among the items. Those of Evolution are told by its files, which are read.
+/// The logins among the items. Those of Evolution and KMail are told by their files, which are read.
 pub(super) fn logins(items: &[Attributes], program: Program, disk: &mut Disk, place: &Place) -> Vec<Login> {
-    let wanted = items.iter().any(|item| item.contains_key(evolution::ATTRIBUTE));
-    let evolution = if wanted { evolution::accounts(disk, place) } else { Vec::new() };
+    let any = |is_it: &dyn Fn(&Attributes) -> bool| items.iter().any(is_it);
+    let mut owned = Vec::new();
+    if any(&|item| item.contains_key(evolution::ATTRIBUTE)) {
+        owned.extend(evolution::accounts(disk, place));
+    }
+    if any(&kmail::is_item) {
+        owned.extend(kmail::accounts(disk, place));
+    }
     items
         .iter()
-        .flat_map(|item| of_server(item, items, program).into_iter().chain(of_evolution(item, &evolution)))
+        .flat_map(|item| of_server(item, items, program).into_iter().chain(of_owner(item, items, &owned)))
         .collect()
 }
 
@@ -42,16 +60,15 @@ fn of_server(item: &Attributes, items: &[Attributes], program: Program) -> Optio
     let narrow = narrow.map(Option::unwrap_or_default);
     let way = if program == Program::Keychain {
         Way::Unknown("in the Keychain, as another program's internet password".to_owned())
-    } else if let Some(attributes) = own_attributes(item, items, &narrow) {
-        Way::Keyring(Source::Attributes(attributes))
     } else {
-        Way::Unknown("several items of the keyring have the same attributes".to_owned())
+        own_attributes(item, items, &narrow).map_or_else(several, |it| Way::Keyring(Source::Attributes(it)))
     };
     let address = icloud::address(username.as_deref(), None);
     Some(Login { program, file: None, line: None, service, host: Some(host), username, address, way })
 }
 
-fn use_of(host: &str, kind: &str) -> Use {
+/// What a login is for, by what its server is called; `kind` is a protocol or a port.
+pub(super) fn use_of(host: &str, kind: &str) -> Use {
     let kind = kind.to_lowercase();
     if kind.starts_with("smtp") || host.starts_with("smtp.") || host.contains("-smtp.") {
         Use::Smtp
@@ -77,28 +94,30 @@ fn own_attributes(item: &Attributes, items: &[Attributes], narrow: &[&str]) -> O
         .find(|attributes| matching(attributes) == 1)
 }
 
-/// Evolution's items name its file; the file names the server.
-fn of_evolution(item: &Attributes, accounts: &[Account]) -> Vec<Login> {
-    let Some(id) = item.get(evolution::ATTRIBUTE) else { return Vec::new() };
-    accounts
+/// The item names the program's file; the file names the server.
+fn of_owner(item: &Attributes, items: &[Attributes], owned: &[Owned]) -> Vec<Login> {
+    owned
         .iter()
-        .filter(|account| account.id == *id)
-        .map(|account| {
-            let Account { id, file, line, service, host, user } = account.clone();
-            let address = icloud::address(user.as_deref(), None);
-            let attributes = [(evolution::ATTRIBUTE.to_owned(), id)].into();
+        .filter(|owned| owned.item.iter().all(|(name, value)| item.get(name) == Some(value)))
+        .map(|Owned { program, item: narrow, file, line, service, host, user }| {
+            let names: Vec<&str> = narrow.keys().map(String::as_str).collect();
             Login {
-                program: Program::SecretService,
-                file: Some(file),
-                line: Some(line),
-                service,
-                host: Some(host),
-                username: user,
-                address,
-                way: Way::Keyring(Source::Attributes(attributes)),
+                program: *program,
+                file: Some(file.clone()),
+                line: Some(*line),
+                service: *service,
+                host: Some(host.clone()),
+                username: user.clone(),
+                address: icloud::address(user.as_deref(), None),
+                way: own_attributes(item, items, &names)
+                    .map_or_else(several, |it| Way::Keyring(Source::Attributes(it))),
             }
         })
         .collect()
+}
+
+fn several() -> Way {
+    Way::Unknown("several items of the keyring have the same attributes".to_owned())
 }
 
 #[cfg(test)]
@@ -199,5 +218,36 @@ mod tests {
         );
         let attributes = item(&[("e-source-uid", "4f2a")]);
         assert_eq!(logins[0].way, Way::Keyring(Source::Attributes(attributes)));
+    }
+
+    /// As QtKeychain stores them, and as KDE's wallet shows its entries to the Secret Service.
+    #[test]
+    fn kmails_items_are_told_by_its_files() {
+        let home = tempfile::tempdir().unwrap();
+        let config = home.path().join(".config");
+        fs::create_dir_all(&config).unwrap();
+        fs::write(config.join("akonadi_imap_resource_0rc"), kmail::tests::IMAP).unwrap();
+        fs::write(config.join("mailtransports"), kmail::tests::TRANSPORTS).unwrap();
+        let place = Place::below(home.path());
+        let kept = |server, user| item(&[("server", server), ("user", user), ("type", "plaintext")]);
+        let items = [
+            kept("imap", "akonadi_imap_resource_0rc"),
+            kept("imap", "akonadi_imap_resource_7rc"),
+            kept("imap", "custom_sieve_akonadi_imap_resource_0rc"),
+            kept("mailtransports", "1284061349"),
+            kept("mailtransports", "99"),
+        ];
+        let told: Vec<_> = logins(&items, Program::SecretService, &mut Disk::of(&place), &place)
+            .into_iter()
+            .map(|it| (it.program, it.service, it.username.unwrap(), it.way))
+            .collect();
+        let way = |server, user| Way::Keyring(Source::Attributes(item(&[("server", server), ("user", user)])));
+        assert_eq!(
+            told,
+            [
+                (Program::Kmail, Use::Imap, "johnappleseed".into(), way("imap", "akonadi_imap_resource_0rc")),
+                (Program::Kmail, Use::Smtp, "johnappleseed@icloud.com".into(), way("mailtransports", "1284061349")),
+            ]
+        );
     }
 }

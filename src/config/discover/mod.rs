@@ -16,9 +16,11 @@ mod himalaya;
 mod icloud;
 mod ini;
 mod keyring;
+mod kmail;
 mod mbsync;
 mod msmtp;
 mod mutt;
+mod netrc;
 pub mod offers;
 mod offlineimap;
 mod program;
@@ -105,6 +107,10 @@ pub fn discover(place: &Place) -> Discovery {
             }
         }
     }
+    // Said with the programs that take it from there.
+    let taken: Vec<Source> =
+        logins.iter().filter(|it| it.program != Program::Netrc).filter_map(|it| it.way.source()).collect();
+    logins.retain(|it| it.program != Program::Netrc || it.way.source().is_none_or(|source| !taken.contains(&source)));
     icloud::settle(&mut logins);
     let Disk { troubles, looked, .. } = disk;
     Discovery { logins, troubles, looked }
@@ -114,7 +120,11 @@ impl Discovery {
     /// Adds the logins among the items of the keyring, told by their attributes; `program` says of which keyring.
     pub fn add_keyring(&mut self, items: &[Attributes], program: Program, place: &Place) {
         let mut disk = Disk::of(place);
-        self.logins.extend(keyring::logins(items, program, &mut disk, place));
+        let found = keyring::logins(items, program, &mut disk, place);
+        // Now it is known how KMail gets the password.
+        let again = |login: &Login| found.iter().any(|it| (&it.file, it.line) == (&login.file, login.line));
+        self.logins.retain(|login| login.program != Program::Kmail || !again(login));
+        self.logins.extend(found);
         self.troubles.extend(disk.troubles);
         icloud::settle(&mut self.logins);
     }

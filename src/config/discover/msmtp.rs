@@ -144,7 +144,7 @@ impl Account {
                 (Secret::Unknown("perhaps printed by a command (eval), which is not run".to_owned()), line)
             }
             (None, Some(line)) => {
-                (Secret::Unknown("from the keyring or ~/.netrc, where msmtp finds it there".to_owned()), line)
+                (Secret::Netrc("from the keyring or ~/.netrc, where msmtp finds it there".to_owned()), line)
             }
             (None, None) => return None,
         };

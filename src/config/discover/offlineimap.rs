@@ -41,7 +41,7 @@ pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {
         } else if let Some((file, line)) = values.get("remotepassfile")? {
             (Secret::File(disk.place.expand(&file)), line)
         } else {
-            (Secret::Unknown("from ~/.netrc, or asked for when OfflineIMAP runs".to_owned()), at)
+            (Secret::Netrc("from ~/.netrc, or asked for when OfflineIMAP runs".to_owned()), at)
         };
         entries.push(Entry {
             name: name.trim().to_owned(),

@@ -9,7 +9,7 @@ use super::{
     aerc,
     disk::{Disk, Fault, Place},
     entry::{Entry, find},
-    git, goa, goimapnotify, himalaya, mbsync, msmtp, mutt, offlineimap, thunderbird, vdirsyncer,
+    git, goa, goimapnotify, himalaya, kmail, mbsync, msmtp, mutt, netrc, offlineimap, thunderbird, vdirsyncer,
 };
 use crate::secret::Find;
 
@@ -40,7 +40,11 @@ pub enum Program {
     Thunderbird,
     /// GNOME Online Accounts.
     Goa,
-    /// An item of the Secret Service: Evolution's, Geary's, KMail's, anybody's.
+    /// KMail.
+    Kmail,
+    /// `~/.netrc`, which many programs read.
+    Netrc,
+    /// An item of the Secret Service: Evolution's, Geary's, anybody's.
     SecretService,
     /// An internet password of the macOS Keychain.
     Keychain,
@@ -73,7 +77,7 @@ pub(super) type Roots = Vec<Vec<PathBuf>>;
 
 impl Program {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Mbsync,
         Self::Msmtp,
         Self::Mutt,
@@ -86,6 +90,8 @@ impl Program {
         Self::Git,
         Self::Thunderbird,
         Self::Goa,
+        Self::Kmail,
+        Self::Netrc,
         Self::SecretService,
         Self::Keychain,
     ];
@@ -106,6 +112,8 @@ impl Program {
             Self::Git => "git",
             Self::Thunderbird => "thunderbird",
             Self::Goa => "goa",
+            Self::Kmail => "kmail",
+            Self::Netrc => "netrc",
             Self::SecretService => "secret-service",
             Self::Keychain => "keychain",
         }
@@ -127,6 +135,8 @@ impl Program {
             Self::Git => "git send-email",
             Self::Thunderbird => "Thunderbird",
             Self::Goa => "GNOME Online Accounts",
+            Self::Kmail => "KMail",
+            Self::Netrc => "~/.netrc",
             Self::SecretService => "keyring",
             Self::Keychain => "Keychain",
         }
@@ -144,7 +154,8 @@ impl Program {
             Self::Himalaya => |text, entry| find(himalaya::read, text, entry),
             Self::Goimapnotify => |text, entry| find(goimapnotify::read, text, entry),
             Self::Git => |text, entry| find(git::read, text, entry),
-            Self::Thunderbird | Self::Goa | Self::SecretService | Self::Keychain => return None,
+            Self::Netrc => |text, entry| find(netrc::read, text, entry),
+            Self::Thunderbird | Self::Goa | Self::Kmail | Self::SecretService | Self::Keychain => return None,
         };
         Some((self.as_str(), find))
     }
@@ -164,6 +175,8 @@ impl Program {
             Self::Git => (git::roots(place), git::read),
             Self::Thunderbird => (thunderbird::roots(place), thunderbird::read),
             Self::Goa => (goa::roots(place), goa::read),
+            Self::Kmail => (kmail::roots(place), kmail::read),
+            Self::Netrc => (netrc::roots(place), netrc::read),
             Self::SecretService | Self::Keychain => return None,
         };
         Some(Files { roots, read })

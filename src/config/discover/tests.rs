@@ -22,7 +22,7 @@ pub(super) fn found(read: Read, text: &str) -> Vec<String> {
                 Secret::File(path) => format!("file {}", path.display()),
                 Secret::Command(words) => format!("command {}", words.join("|")),
                 Secret::Keyring(source) => format!("keyring {source:?}"),
-                Secret::Unknown(why) => format!("unknown {why}"),
+                Secret::Netrc(why) | Secret::Unknown(why) => format!("unknown {why}"),
             };
             let Entry { name, line, service, host, username, .. } = entry;
             format!("{line} {name} {} {} {} {how}", service.as_str(), told(host), told(username))
@@ -34,7 +34,7 @@ pub(super) fn found(read: Read, text: &str) -> Vec<String> {
 const WORDS: &str = "(IMAPAccount|IMAPStore|Host|User|PassCmd|Pass|account|defaults|host|password|passwordeval|set |imap_pass|\
                      imap_user|folder|smtp_url|source |account-hook|push|imaps://|smtp://|@|:|\\[|\\]|\\{|\\}|=|\"|'|`|\\\\|\n|\n |\t|#|;|\
                      \\$HOME|~|%\\(|%40|Repository |remotepass|remotepasseval|check_output\\(|storage |password.fetch|url|\
-                     sendemail|smtpPass|include|path|user_pref\\(|mail.server.server1|accounts|backend|auth|raw|- |&a|\\*a|!!|<<|\
+                     machine |login |macdef |\\[network\\]|ImapServer=|Transport 5|auth=true|imap.server=|sasl.plain.password.raw=|sendemail|smtpPass|include|path|user_pref\\(|mail.server.server1|accounts|backend|auth|raw|- |&a|\\*a|!!|<<|\
                      imap.mail.me.com|\u{e4}|\u{feff}|[ -~]{0,6})";
 
 proptest! {
@@ -88,6 +88,9 @@ fn large_files_end_soon() {
         numbered("user_pref(\"calendar.registry.#.uri\", \"https://caldav.icloud.com/#\");\n"),
         numbered("[accounts.a#]\nemail=\"a\"\nbackend.host=\"imap.mail.me.com\"\n"),
         numbered("- host: imap.mail.me.com\n  password: x#\n"),
+        numbered("machine imap.mail.me.com login a# password \"x\"\n"),
+        numbered("macdef a\n"),
+        "\"".repeat(200_000),
         "[".repeat(200_000),
         "{a: ".repeat(100_000),
         "\\\n".repeat(100_000),

@@ -41,7 +41,7 @@ pub(super) fn read(disk: &mut Disk, path: &Path) -> Result<Vec<Entry>, Fault> {
                 serde_json::from_str(&fetch.value).map_err(|_| Fault::new(path, fetch.line, "no list of texts"))?;
             (fetched(&words, disk.place), fetch.line)
         } else {
-            (Secret::Unknown("from ~/.netrc, where vdirsyncer finds it there".to_owned()), at)
+            (Secret::Netrc("from ~/.netrc, where vdirsyncer finds it there".to_owned()), at)
         };
         entries.push(Entry {
             name: name.trim().to_owned(),

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 /// File and text. The programs themselves read these, too (see `programs.rs`).
-pub const FILES: [(&str, &str); 15] = [
+pub const FILES: [(&str, &str); 18] = [
     (
         ".mbsyncrc",
         "# iCloud\nIMAPAccount icloud\nHost imap.mail.me.com\nPort 993\nUser johnappleseed\nPassCmd \"pass show icloud\"\n\
@@ -82,6 +82,19 @@ pub const FILES: [(&str, &str); 15] = [
         "[Account account_1700000000_0]\nProvider=imap_smtp\nIdentity=jane@me.com\nEnabled=true\nEmailAddress=jane@me.com\n\
          ImapHost=imap.mail.me.com\nImapUserName=jane\nImapUseSsl=true\nSmtpHost=smtp.mail.me.com\nSmtpUseAuth=true\n\
          SmtpUserName=jane@me.com\nSmtpUseTls=true\n",
+    ),
+    (
+        ".config/akonadi_imap_resource_0rc",
+        "[network]\nAuthentication=7\nImapPort=993\nImapServer=imap.mail.me.com\nSafety=SSL\nUserName=jane\n",
+    ),
+    (
+        ".config/mailtransports",
+        "[General]\ndefault-transport=1284061349\n\n[Transport 1284061349]\nauth=true\nencryption=TLS\nhost=smtp.mail.me.com\n\
+         id=1284061349\nname=iCloud\nport=587\nstorepass=true\nuser=jane@me.com\n",
+    ),
+    (
+        ".netrc",
+        "machine imap.mail.me.com\nlogin joe@me.com\npassword ghij-klmn-opqr-stuv\n\nmachine ftp.example.org login a password b\n",
     ),
     (".config/isync-notes", "not a configuration\n"),
 ];

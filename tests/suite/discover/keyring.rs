@@ -1,6 +1,6 @@
 //! Items of a real gnome-keyring, watched by their attributes.
 
-use super::{rows, says};
+use super::{home::put, rows, says};
 use crate::lab::{Bus, ICloud, Keypulse, Keyring, Settings};
 
 const PASSWORD: &str = "abcd-efgh-ijkl-mnop";
@@ -53,6 +53,38 @@ fn items_of_other_programs_are_found_and_watched() {
     let smtp = text.split("[[account.credential]]").find(|it| it.contains("smtp.mail.me.com")).unwrap();
     let name = smtp.split('"').nth(1).unwrap();
     says(&keypulse.command(&["ok", name, "--strict"]), 0, &[]);
+}
+
+/// KMail's items name a folder of the wallet and an entry; its files say which server that is.
+#[test]
+fn kmails_password_is_watched_where_it_is() {
+    let (icloud, bus) = (ICloud::start(), Bus::start());
+    let keyring = Keyring::start(&bus);
+    icloud.world.set_password("john@icloud.com", PASSWORD);
+    let keypulse = Keypulse::with(&Settings::for_icloud(&icloud).only_on_request()).on(&bus);
+    let resource = "[network]\nImapServer=imap.mail.me.com\nUserName=john\n";
+    put(keypulse.home(), ".config/akonadi_imap_resource_0rc", resource);
+    // Before the wallet holds it, or where it cannot be seen.
+    says(&keypulse.command(&["discover"]), 0, &["KMail · IMAP", "in KDE's wallet", "keypulse add kmail --account"]);
+    keyring.store_with(
+        &[
+            ("xdg:schema", "org.qt.keychain"),
+            ("server", "imap"),
+            ("user", "akonadi_imap_resource_0rc"),
+            ("type", "plaintext"),
+        ],
+        PASSWORD,
+    );
+    assert_eq!(
+        rows(&keypulse, &[], keypulse.home()),
+        [".config/akonadi_imap_resource_0rc:2 kmail imap imap.mail.me.com john john@icloud.com keyring null"]
+    );
+    says(&keypulse.command(&["discover", "--write"]), 0, &["watched as kmail", "in the keyring"]);
+    let text = std::fs::read_to_string(keypulse.config_file()).unwrap();
+    let source = "secret.keyring = { attributes = { server = \"imap\", user = \"akonadi_imap_resource_0rc\" } }";
+    assert!(text.contains(source), "{text}");
+    keypulse.command(&["check"]);
+    says(&keypulse.command(&["ok", "kmail", "--strict"]), 0, &[]);
 }
 
 #[test]

@@ -77,6 +77,9 @@ fn every_program_of_a_home_is_found() {
              johnappleseed@icloud.com unknown null",
             ".config/goa-1.0/accounts.conf:6 goa imap imap.mail.me.com jane jane@me.com unknown null",
             ".config/goa-1.0/accounts.conf:9 goa smtp smtp.mail.me.com jane@me.com jane@me.com unknown null",
+            ".config/akonadi_imap_resource_0rc:4 kmail imap imap.mail.me.com jane jane@me.com unknown null",
+            ".config/mailtransports:7 kmail smtp smtp.mail.me.com jane@me.com jane@me.com unknown null",
+            ".netrc:3 netrc imap imap.mail.me.com joe@me.com joe@me.com plain null",
         ]
     );
     let told = keypulse.command(&["discover", "--home", at]);
@@ -92,7 +95,7 @@ fn every_program_of_a_home_is_found() {
         ],
     );
     assert!(told.stdout.lines().all(|line| line.chars().count() <= 80), "{}", told.stdout);
-    for secret in ["abcd-efgh", "qrst-uvwx"] {
+    for secret in ["abcd-efgh", "qrst-uvwx", "ghij-klmn"] {
         assert!(!told.stdout.contains(secret) && !told.stderr.contains(secret), "{told:?}");
     }
 }

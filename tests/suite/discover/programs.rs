@@ -89,3 +89,12 @@ fn offlineimap_says_the_same() {
     let said = home.run("/usr/bin/python3", &["-c", code]);
     assert_eq!(said.stdout, "abcd-efgh-ijkl-mnop\n", "{said:?}");
 }
+
+/// Python's reader, which vdirsyncer and OfflineIMAP use.
+#[test]
+fn readers_of_netrc_say_the_same() {
+    let home = Home::new();
+    let code = "import netrc; print(*netrc.netrc('.netrc').authenticators('imap.mail.me.com')[::2])";
+    let said = home.run("/usr/bin/python3", &["-c", code]);
+    assert_eq!(said.stdout, "joe@me.com ghij-klmn-opqr-stuv\n", "{said:?}");
+}
