@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// A credential, or an Apple Account with all of its own; without, everything
-    #[arg(value_name = "NAME|ADDRESS")]
+    #[arg(value_name = "NAME/ADDRESS")]
     target: Option<String>,
     /// Print JSON
     #[arg(long)]

@@ -48,11 +48,26 @@ pub struct ListArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print the names alone, one a line
+    #[arg(long, conflicts_with_all = ["json", "addresses"])]
+    names: bool,
+    /// Print the addresses of the accounts alone, one a line
+    #[arg(long, conflicts_with = "json")]
+    addresses: bool,
 }
 
 pub(super) fn list(context: &Context, arguments: &ListArgs) -> Result<u8, Exit> {
     let paths = context.paths()?;
     let config = config::load(&paths.config)?;
+    if arguments.names || arguments.addresses {
+        let accounts = config.accounts.iter();
+        return print(&if arguments.names {
+            accounts.flat_map(|account| &account.credentials).map(|it| format!("{}\n", it.name)).collect::<String>()
+        } else {
+            accounts.map(|account| format!("{}\n", account.address)).collect()
+        })
+        .map(|()| 0);
+    }
     let status = block_on(current(context))?;
     let remembered = daemon::remembered(&config, &paths)?;
     // A search that fails is no reason to show nothing.

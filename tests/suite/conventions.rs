@@ -35,20 +35,105 @@ fn completions_are_understood_by_their_shells() {
         let checked = run(clean(shell).args(arguments).arg(&file), "");
         assert_eq!((checked.code, &*checked.stderr), (0, ""), "{checked:?}");
     }
-    let ask = |shell: &str, script: &str| {
-        let output = run(clean(shell).args(["-c", script]).current_dir(keypulse.home()), "");
-        assert_eq!(output.code, 0, "{output:?}");
-        output.stdout
-    };
-    // Completed as at a prompt.
-    let typed = "source completions.bash; COMP_WORDS=(keypulse sta); COMP_CWORD=1; _keypulse keypulse sta keypulse; \
-                 echo ${COMPREPLY[@]}";
-    assert_eq!(ask("bash", typed), "status\n");
-    let typed = "source completions.fish; complete -C 'keypulse status --format way'";
-    assert!(ask("fish", typed).starts_with("waybar"), "{}", ask("fish", typed));
     let unknown = keypulse.command(&["completions", "tcsh"]);
     assert_eq!(unknown.code, 64, "{unknown:?}");
     assert!(unknown.stderr.contains("bash, zsh, fish"), "{unknown:?}");
+}
+
+/// The names of this person's configuration, too.
+#[test]
+fn commands_options_and_names_are_completed() {
+    let keypulse = Keypulse::new();
+    let secret = keypulse.secret("any", "abcd-efgh-ijkl-mnop");
+    let settings = Settings::default().account(ADDRESS).credential_file("thunderbird", &secret);
+    keypulse.configure(&settings.credential_file("the-nas", &secret).account("jane@me.com"));
+    let other = Settings::default().account(ADDRESS).credential_file("elsewhere", &secret);
+    fs::write(keypulse.home().join("other.toml"), other.to_toml()).unwrap();
+    for shell in ["bash", "fish"] {
+        fs::write(keypulse.home().join(shell), keypulse.command(&["completions", shell]).ok() + "\n").unwrap();
+        let check = |line: &str, expected: &[&str]| assert_eq!(completed(&keypulse, shell, line), expected, "{line}");
+        check("keypulse sta", &["status"]);
+        check("keypulse status --format way", &["waybar"]);
+        check("keypulse status th", &["the-nas", "thunderbird"]);
+        check("keypulse check the-nas thu", &["thunderbird"]);
+        check("keypulse ok --strict the", &["the-nas"]);
+        check("keypulse explain j", &["jane@me.com", ADDRESS]);
+        check("keypulse replace --account jane", &["jane@me.com"]);
+        check("keypulse --config other.toml status els", &["elsewhere"]);
+        check("keypulse status --config other.toml els", &["elsewhere"]);
+        // A new name is nobody's.
+        check("keypulse add the", &[]);
+        check("keypulse snooze --for the", &[]);
+    }
+    assert_eq!(completed(&keypulse, "bash", "keypulse replace --account=jane"), ["jane@me.com"]);
+    // Without a configuration there is nothing to offer, and nothing is said.
+    fs::remove_file(keypulse.config_file()).unwrap();
+    assert_eq!(completed(&keypulse, "bash", "keypulse ok th"), Vec::<String>::new());
+}
+
+/// What a shell offers for a line, sorted.
+#[track_caller]
+fn completed(keypulse: &Keypulse, shell: &str, line: &str) -> Vec<String> {
+    // What bash's readline does: words that break at `=`, and the function that is registered.
+    let script = r#"
+        source ./bash
+        COMP_WORDS=(${LINE//=/ = }); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+        function=$(complete -p keypulse | sed 's/.*-F \([^ ]*\).*/\1/')
+        $function keypulse "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        printf '%s\n' "${COMPREPLY[@]}""#;
+    let mut command = in_a_shell(keypulse, shell);
+    command.args(["-c", if shell == "bash" { script } else { "source ./fish; complete -C $LINE" }]).env("LINE", line);
+    let output = run(&mut command, "");
+    assert_eq!((output.code, &*output.stderr), (0, ""), "{line}: {output:?}");
+    let words = output.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned());
+    let mut words: Vec<String> = words.filter(|word| !word.is_empty()).collect();
+    words.sort();
+    words
+}
+
+/// A shell in this person's environment that finds keypulse.
+fn in_a_shell(keypulse: &Keypulse, shell: &str) -> std::process::Command {
+    let program = keypulse.program();
+    let mut command = clean(shell);
+    command.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?)))).current_dir(keypulse.home());
+    let own = std::path::Path::new(program.get_program()).parent().unwrap().display().to_string();
+    let path = format!("{own}:{}", std::env::var("PATH").unwrap());
+    command.env("PATH", path).env("TERM", "xterm");
+    command
+}
+
+/// zsh completes at a prompt only.
+#[test]
+fn zsh_completes_at_its_prompt() {
+    const SETUP: &str = "PS1=
+        autoload -U compinit; compinit -u -D
+        source ./_keypulse; compdef _keypulse keypulse
+        keep() { print -r -- \"$BUFFER\" >> typed; BUFFER= }
+        zle -N keep; bindkey '^B' keep\n";
+    let keypulse = Keypulse::new();
+    let secret = keypulse.secret("any", "abcd-efgh-ijkl-mnop");
+    let settings = Settings::default().account(ADDRESS).credential_file("thunderbird", &secret);
+    keypulse.configure(&settings.credential_file("the-nas", &secret).account("jane@me.com"));
+    let other = Settings::default().account(ADDRESS).credential_file("elsewhere", &secret);
+    fs::write(keypulse.home().join("other.toml"), other.to_toml()).unwrap();
+    fs::write(keypulse.home().join("_keypulse"), keypulse.command(&["completions", "zsh"]).ok() + "\n").unwrap();
+    fs::write(keypulse.home().join("setup"), SETUP).unwrap();
+    let lines = [
+        ("keypulse sta", "keypulse status "),
+        ("keypulse ok the-", "keypulse ok the-nas "),
+        ("keypulse check the-nas thu", "keypulse check the-nas thunderbird "),
+        ("keypulse explain ja", "keypulse explain jane@me.com "),
+        ("keypulse replace --account ja", "keypulse replace --account jane@me.com "),
+        ("keypulse --config other.toml ok el", "keypulse --config other.toml ok elsewhere "),
+        ("keypulse add thu", "keypulse add thu"),
+    ];
+    let typed: Vec<String> = lines.iter().map(|(line, _)| format!("{line}\t\u{2}")).collect();
+    let keys = format!("source ./setup\n{}exit\n", typed.concat());
+    let mut command = in_a_shell(&keypulse, "script");
+    let output = run(command.args(["--quiet", "--return", "--command", "zsh -f -i", "/dev/null"]), keys);
+    let completed = fs::read_to_string(keypulse.home().join("typed")).unwrap_or_else(|_| panic!("{output:?}"));
+    let expected: Vec<&str> = lines.iter().map(|(_, completed)| *completed).collect();
+    assert_eq!(completed.lines().collect::<Vec<_>>(), expected, "{output:?}");
 }
 
 #[test]
