@@ -93,6 +93,20 @@ pub(super) fn discover(context: &Context, arguments: &DiscoverArgs) -> Result<u8
     })
 }
 
+/// As `discover --write`, for who goes on to start the daemon: says what was added, and not that none runs.
+pub(super) fn watch_all(context: &Context) -> Result<(), Exit> {
+    let place = place(context, &DiscoverArgs::default())?;
+    let mut found = find(&place);
+    block_on(async {
+        keyring(&mut found, &place).await;
+        let mut entered = write(context, &found).await?;
+        entered.told = entered.told.filter(|told| !matches!(told, Told::NoDaemon));
+        print(&page::written(&entered.added, &context.config_file()?, &place.home, width()))?;
+        entered.finish();
+        Ok(())
+    })
+}
+
 /// What could be watched of the person's own programs.
 pub(super) fn households(context: &Context) -> Result<Vec<Household>, Exit> {
     let place = place(context, &DiscoverArgs::default())?;

@@ -61,12 +61,12 @@ pub(super) fn list(context: &Context, arguments: &ListArgs) -> Result<u8, Exit> 
     let config = config::load(&paths.config)?;
     if arguments.names || arguments.addresses {
         let accounts = config.accounts.iter();
-        return print(&if arguments.names {
-            accounts.flat_map(|account| &account.credentials).map(|it| format!("{}\n", it.name)).collect::<String>()
+        let words: Vec<&str> = if arguments.names {
+            accounts.flat_map(|account| &account.credentials).map(|it| it.name.as_str()).collect()
         } else {
-            accounts.map(|account| format!("{}\n", account.address)).collect()
-        })
-        .map(|()| 0);
+            accounts.map(|account| account.address.as_str()).collect()
+        };
+        return print(&words.iter().flat_map(|word| [word, "\n"]).collect::<String>()).map(|()| 0);
     }
     let status = block_on(current(context))?;
     let remembered = daemon::remembered(&config, &paths)?;

@@ -233,7 +233,7 @@ fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Exit> {
 }
 
 /// Whether the file says what this program would write, with or without the sandbox.
-fn is_current(context: &Context, text: &str) -> bool {
+pub(super) fn is_current(context: &Context, text: &str) -> bool {
     installation(context).is_ok_and(|it| [true, false].iter().any(|sandbox| here::render(&it, *sandbox) == text))
 }
 

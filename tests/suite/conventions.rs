@@ -81,7 +81,7 @@ fn completed(keypulse: &Keypulse, shell: &str, line: &str) -> Vec<String> {
         function=$(complete -p keypulse | sed 's/.*-F \([^ ]*\).*/\1/')
         $function keypulse "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
         printf '%s\n' "${COMPREPLY[@]}""#;
-    let mut command = in_a_shell(keypulse, shell);
+    let mut command = keypulse.other(shell);
     command.args(["-c", if shell == "bash" { script } else { "source ./fish; complete -C $LINE" }]).env("LINE", line);
     let output = run(&mut command, "");
     assert_eq!((output.code, &*output.stderr), (0, ""), "{line}: {output:?}");
@@ -89,17 +89,6 @@ fn completed(keypulse: &Keypulse, shell: &str, line: &str) -> Vec<String> {
     let mut words: Vec<String> = words.filter(|word| !word.is_empty()).collect();
     words.sort();
     words
-}
-
-/// A shell in this person's environment that finds keypulse.
-fn in_a_shell(keypulse: &Keypulse, shell: &str) -> std::process::Command {
-    let program = keypulse.program();
-    let mut command = clean(shell);
-    command.envs(program.get_envs().filter_map(|(key, value)| Some((key, value?)))).current_dir(keypulse.home());
-    let own = std::path::Path::new(program.get_program()).parent().unwrap().display().to_string();
-    let path = format!("{own}:{}", std::env::var("PATH").unwrap());
-    command.env("PATH", path).env("TERM", "xterm");
-    command
 }
 
 /// zsh completes at a prompt only.
@@ -129,7 +118,7 @@ fn zsh_completes_at_its_prompt() {
     ];
     let typed: Vec<String> = lines.iter().map(|(line, _)| format!("{line}\t\u{2}")).collect();
     let keys = format!("source ./setup\n{}exit\n", typed.concat());
-    let mut command = in_a_shell(&keypulse, "script");
+    let mut command = keypulse.other("script");
     let output = run(command.args(["--quiet", "--return", "--command", "zsh -f -i", "/dev/null"]), keys);
     let completed = fs::read_to_string(keypulse.home().join("typed")).unwrap_or_else(|_| panic!("{output:?}"));
     let expected: Vec<&str> = lines.iter().map(|(_, completed)| *completed).collect();

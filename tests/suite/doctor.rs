@@ -1,6 +1,11 @@
 //! `doctor` and `report`: on machines where all is well and where something is not.
 
-use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
+use std::{
+    fs,
+    net::TcpStream,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
 
 use keypulse::{
     health::evidence::Service,
@@ -159,6 +164,37 @@ fn servers_are_told_apart_from_what_stands_between() {
     let document = with(Service::Imap, Fault::Hang(Stage::Handshake));
     says(&document, "server", &imap, "failure", "no answer within 1s");
     assert!(begun.elapsed().as_secs() < 10, "a server that hangs is given up");
+}
+
+/// What a firewall does that drops packets: a port whose queue is full gets no answer either (`listen(2)`).
+#[test]
+fn a_blocked_port_is_told_from_a_closed_one() {
+    let (icloud, keypulse, _) = home();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (blocked, mut queue) = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        (socket.listen(1).unwrap(), Vec::new())
+    });
+    let address = blocked.local_addr().unwrap();
+    // More than it takes in; who is not taken in gets no answer.
+    while let Ok(waiting) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+        queue.push(waiting);
+        assert!(queue.len() < 20, "the queue is never full");
+    }
+    let [port, smtp] = [address.port(), icloud.port(Service::Smtp)];
+    let text = fs::read_to_string(keypulse.config_file()).unwrap().replace("timeout = \"10s\"", "timeout = \"2s\"");
+    keypulse.configure_text(&text.replace(&format!("port = {smtp}"), &format!("port = {port}")));
+    let document = examined(&icloud, &keypulse).1;
+    let firewall = format!(
+        "port {port} does not answer, although the other server does: a firewall of this network blocks {port}, most likely; \
+         passwords cannot be tried for smtp here → nc -vz 127.0.0.1 {port}"
+    );
+    says(&document, "server", &port.to_string(), "failure", &firewall);
+    says(&document, "server", &icloud.port(Service::Imap).to_string(), "ok", "answers");
+    drop((queue, blocked));
+    let document = examined(&icloud, &keypulse).1;
+    says(&document, "server", &port.to_string(), "failure", "refused the connection");
 }
 
 #[test]

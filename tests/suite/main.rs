@@ -42,6 +42,7 @@ mod measure;
 mod notifications;
 mod notify_test;
 mod quiet;
+mod recipes;
 mod rehearse;
 mod reload;
 mod replace;

@@ -195,3 +195,40 @@ fn without_user_namespaces_it_runs_without_its_sandbox_and_says_so() {
     attempt.args(["--user", "--quiet", "--wait", "--collect"]).args(confined);
     assert_ne!(run(&mut attempt, "").code, 0);
 }
+
+#[test]
+fn doctor_sees_a_service_that_is_not_as_it_should_be() {
+    let mail = Mail::start();
+    let person = Person::of(UserManager::unprivileged(), &mail);
+    person.keypulse(&["service", "install"]).ok();
+    let line = |check: &str| {
+        let said: Value = serde_json::from_str(&person.keypulse(&["doctor", "--json"]).stdout).unwrap();
+        let line = said["checks"].as_array().unwrap().iter().find(|line| line["check"] == check).unwrap().clone();
+        ["grade", "says", "remedy"].map(|key| line[key].as_str().unwrap_or_default().to_owned()).join(" | ")
+    };
+    assert!(
+        line("service").starts_with("ok | installed, starts when you log in, active (running)"),
+        "{}",
+        line("service")
+    );
+    assert!(line("daemon").starts_with("ok | version "), "{}", line("daemon"));
+    // An upgrade without a restart, in another second than the start. Whoever is not root cannot look at the process.
+    let daemon = until("a program that is younger than its process", || {
+        person.copy_program();
+        Some(line("daemon")).filter(|daemon| daemon.starts_with("warning | "))
+    });
+    assert!(daemon.contains("this command was put here at ") && daemon.contains("an older program runs"), "{daemon}");
+    assert!(daemon.ends_with("| systemctl --user restart keypulse"), "{daemon}");
+    // Somebody's own line in our file.
+    let text = fs::read_to_string(person.unit()).unwrap();
+    fs::write(person.unit(), text.replace("[Service]\n", "[Service]\nNice=5\n")).unwrap();
+    let service = line("service");
+    assert!(service.contains("its file changed since the service manager read it"), "{service}");
+    assert!(service.ends_with("systemctl --user daemon-reload && systemctl --user restart keypulse"), "{service}");
+    person.manager.systemctl(&["daemon-reload"]);
+    let service = line("service");
+    assert!(service.contains("its file is not the one that this program installs"), "{service}");
+    assert!(service.contains("| keypulse service install "), "{service}");
+    person.keypulse(&["service", "install"]).ok();
+    assert!(line("service").starts_with("ok | ") && line("daemon").starts_with("ok | "), "{}", line("daemon"));
+}

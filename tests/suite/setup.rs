@@ -119,6 +119,9 @@ fn what_programs_have_is_watched_where_it_is_and_the_service_started() {
     terminal.next("healthy");
     terminal.next("daemon running since");
     assert_eq!(terminal.end(), (Some(0), true), "{}", terminal.screen());
+    // What was found is shown once, and nobody is told to start what is about to be started.
+    let screen = terminal.screen();
+    assert_eq!((screen.matches("mbsync · IMAP").count(), screen.contains("no daemon runs")), (1, false), "{screen}");
     assert_eq!(manager.property("keypulse", "ActiveState"), "active");
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::line::{Check, Line};
 use crate::{
     api::Time,
-    config::{Config, Server},
+    config::{Config, Server, TlsMode, icloud},
     health::evidence::{Cause, PerService, Service},
     probe::{self, Look, ProberError},
 };
@@ -69,7 +69,15 @@ fn line(
 ) -> Line {
     let about = Check::Server;
     let (host, port) = (&server.host, server.port);
+    let show = openssl(service, server);
     let Some((cause, words)) = &look.trouble else {
+        if let Some(issuer) = foreign_issuer(service, server, look) {
+            let says = format!(
+                "answers, encrypted and trusted, but its certificate is by {issuer}, and Apple's are its own: a proxy or an \
+                 antivirus program reads encrypted connections here, most likely, and sees your passwords"
+            );
+            return Line::warning(about, says, show);
+        }
         let issuer = look.certificate.as_ref().map(|it| format!("; certificate by {}", it.issuer)).unwrap_or_default();
         let addresses = match look.addresses.len() {
             1 => "1 address".to_owned(),
@@ -115,13 +123,6 @@ fn line(
             | Cause::ProtocolViolation => Line::failure(about, words.clone(), try_it),
         };
     }
-    let show = if service == Service::Smtp && server.tls == crate::config::TlsMode::StartTls {
-        format!("openssl s_client -connect {host}:{port} -starttls smtp")
-    } else if server.tls == crate::config::TlsMode::StartTls {
-        format!("openssl s_client -connect {host}:{port} -starttls imap")
-    } else {
-        format!("openssl s_client -connect {host}:{port}")
-    };
     match (cause, &look.certificate) {
         (Cause::TlsFailed, Some(certificate)) => {
             let [from, until] = [certificate.not_before, certificate.not_after].map(Time::from_unix);
@@ -165,6 +166,23 @@ fn line(
             _,
         ) => Line::failure(about, words.clone(), show),
     }
+}
+
+/// The command that shows who stands there.
+fn openssl(service: Service, server: &Server) -> String {
+    let upgrade = match (server.tls, service) {
+        (TlsMode::Implicit, _) => "",
+        (TlsMode::StartTls, Service::Imap) => " -starttls imap",
+        (TlsMode::StartTls, Service::Smtp) => " -starttls smtp",
+    };
+    format!("openssl s_client -connect {}:{}{upgrade}", server.host, server.port)
+}
+
+/// Whoever made the certificate of one of iCloud's servers, if it is not Apple.
+fn foreign_issuer<'look>(service: Service, server: &Server, look: &'look Look) -> Option<&'look str> {
+    let issuer = look.certificate.as_ref().map(|certificate| certificate.issuer.as_str())?;
+    let is_icloud = server.host.eq_ignore_ascii_case(&icloud().of(service).host);
+    (is_icloud && !issuer.contains("Apple")).then_some(issuer)
 }
 
 fn what_of_the_clock(server: &Server, look: &Look, now: Time) -> Option<Clock> {

@@ -1,7 +1,9 @@
 //! The daemon, its socket, and the service that starts it.
 
 use std::{
+    fs,
     os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    path::Path,
     time::Duration,
 };
 
@@ -10,7 +12,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 use super::line::{Check, Line};
 use crate::{
     api::{ClientError, StatusDocument, Time},
-    cli::{context::Context, exit::chain, table::is_older},
+    cli::{context::Context, exit::chain, service::is_current, table::is_older},
     host::manager::{self, ManagerError, here},
 };
 
@@ -18,13 +20,14 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn check(context: &Context, local: &dyn Fn(Time) -> String) -> (Vec<Line>, Option<StatusDocument>) {
-    let installed = here::file(context.environment()).is_some_and(|file| file.exists());
+    let file = here::file(context.environment()).filter(|file| file.exists());
     let manager = ask().await;
     // A distribution's package installs it elsewhere.
-    let installed = installed || manager.as_ref().is_ok_and(|service| service.enabled || service.active);
+    let installed = file.is_some() || manager.as_ref().is_ok_and(|service| service.enabled || service.active);
     let (daemon, document) = daemon(context, installed, local).await;
-    let lines = vec![daemon, socket(context, document.is_some()), service(&manager, installed, document.is_some())];
-    (lines, document)
+    let ours = file.is_none_or(|file| fs::read_to_string(file).is_ok_and(|text| is_current(context, &text)));
+    let service = service(&manager, installed, ours, document.is_some());
+    (vec![daemon, socket(context, document.is_some()), service], document)
 }
 
 /// The command that starts the daemon anew.
@@ -57,6 +60,8 @@ async fn daemon(context: &Context, installed: bool, local: &dyn Fn(Time) -> Stri
     let since = format!("version {version}, running since {}", local(daemon.started_at));
     let line = if is_older(version, ours) {
         Line::warning(about, format!("{since}: older than this command ({ours})"), restart())
+    } else if let Some(other) = other_program(daemon.pid, daemon.started_at, local) {
+        Line::warning(about, format!("{since}: {other}"), restart())
     } else if let Some(until) = document.paused_until {
         let until = if until == Time::END { String::new() } else { format!(" until {}", local(until)) };
         Line::warning(about, format!("{since}, paused{until}"), "keypulse resume")
@@ -66,6 +71,37 @@ async fn daemon(context: &Context, installed: bool, local: &dyn Fn(Time) -> Stri
         Line::warning(about, format!("{since}, and offline as far as it knows"), "keypulse check")
     };
     (line, Some(document))
+}
+
+/// What tells that the daemon runs another program than this command, in words.
+fn other_program(pid: u32, started_at: Time, local: &dyn Fn(Time) -> String) -> Option<String> {
+    let ours = std::env::current_exe().ok()?;
+    // Root may look; for others the daemon is closed, because it holds passwords.
+    let theirs = fs::read_link(format!("/proc/{pid}/exe")).ok();
+    // When it was put there: its content may be older (`inode(7)`, ctime).
+    let placed_at = Time::from_unix(fs::metadata(&ours).ok()?.ctime());
+    told_apart(&ours, theirs.as_deref(), placed_at, started_at, local)
+}
+
+fn told_apart(
+    ours: &Path,
+    theirs: Option<&Path>,
+    placed_at: Time,
+    started_at: Time,
+    local: &dyn Fn(Time) -> String,
+) -> Option<String> {
+    match theirs {
+        // The kernel adds " (deleted)" to the name of a file that is gone (`proc(5)`).
+        Some(theirs) if theirs.to_string_lossy().ends_with(" (deleted)") => {
+            Some("its program was replaced since it started".to_owned())
+        }
+        Some(theirs) if theirs != ours => {
+            Some(format!("it is {}, this command is {}", theirs.display(), ours.display()))
+        }
+        Some(_) => None,
+        None => (placed_at > started_at)
+            .then(|| format!("this command was put here at {}, so that an older program runs", local(placed_at))),
+    }
 }
 
 fn socket(context: &Context, answers: bool) -> Line {
@@ -97,7 +133,8 @@ fn socket(context: &Context, answers: bool) -> Line {
     }
 }
 
-fn service(manager: &Result<manager::Report, String>, installed: bool, runs: bool) -> Line {
+/// `ours`: its file is the one that this program installs, or a package's.
+fn service(manager: &Result<manager::Report, String>, installed: bool, ours: bool, runs: bool) -> Line {
     let about = Check::Service;
     let service = match manager {
         Ok(service) => service,
@@ -115,6 +152,20 @@ fn service(manager: &Result<manager::Report, String>, installed: bool, runs: boo
     }
     let state = &service.state;
     match (service.enabled, service.active) {
+        (true, true) if service.outdated => Line::warning(
+            about,
+            format!("{state}, but its file changed since the service manager read it"),
+            format!(
+                "{}{}",
+                if cfg!(target_os = "macos") { "" } else { "systemctl --user daemon-reload && " },
+                restart()
+            ),
+        ),
+        (true, true) if !ours => Line::warning(
+            about,
+            format!("{state}, but its file is not the one that this program installs"),
+            "keypulse service install   # renews it; your own lines belong into systemctl --user edit keypulse",
+        ),
         (true, true) => Line::ok(about, format!("installed, starts when you log in, {state}")),
         (_, false) if state.starts_with("failed") => Line::failure(about, format!("it ended: {state}"), here::LOG),
         (false, _) => Line::warning(
@@ -149,13 +200,26 @@ mod tests {
 
     #[track_caller]
     fn check(service: Option<(bool, bool, &str)>, installed: bool, runs: bool, grade: Grade, says: &str) {
+        check_file(service, (installed, true, false), runs, grade, says);
+    }
+
+    /// `installed`, `ours`, `outdated`.
+    #[track_caller]
+    fn check_file(
+        service: Option<(bool, bool, &str)>,
+        (installed, ours, outdated): (bool, bool, bool),
+        runs: bool,
+        grade: Grade,
+        says: &str,
+    ) {
         let manager = service.map(|(enabled, active, state)| manager::Report {
             enabled,
             active,
             state: state.to_owned(),
+            outdated,
             ..manager::Report::default()
         });
-        let line = super::service(&manager.ok_or_else(|| "there is no systemctl".to_owned()), installed, runs);
+        let line = super::service(&manager.ok_or_else(|| "there is no systemctl".to_owned()), installed, ours, runs);
         assert_eq!(line.grade, grade, "{line:?}");
         assert!(line.says.contains(says), "{line:?}");
     }
@@ -175,5 +239,24 @@ mod tests {
         check(Some((true, false, "failed (exit-code)")), true, false, Grade::Failure, "it ended: failed");
         check(Some((false, false, "inactive (dead)")), false, true, Grade::Warning, "not installed");
         check(None, false, true, Grade::Warning, "to ask: there is no systemctl");
+        let running = Some((true, true, "active (running)"));
+        check_file(running, (true, true, true), true, Grade::Warning, "changed since the service manager read it");
+        check_file(running, (true, false, false), true, Grade::Warning, "not the one that this program installs");
+    }
+
+    #[test]
+    fn a_replaced_program_is_seen() {
+        let at = |seconds| Time::from_unix(1_795_377_600 + seconds);
+        let check = |theirs: Option<&str>, placed: i64, expected: Option<&str>| {
+            let local = |at: Time| at.to_string();
+            let told = told_apart(Path::new("/usr/bin/keypulse"), theirs.map(Path::new), at(placed), at(0), &local);
+            assert_eq!(told.as_deref(), expected);
+        };
+        check(Some("/usr/bin/keypulse"), 60, None);
+        check(Some("/usr/bin/keypulse (deleted)"), -60, Some("its program was replaced since it started"));
+        check(Some("/opt/keypulse"), -60, Some("it is /opt/keypulse, this command is /usr/bin/keypulse"));
+        check(None, -60, None);
+        let later = "this command was put here at 2026-11-22T20:01:00Z, so that an older program runs";
+        check(None, 60, Some(later));
     }
 }

@@ -128,7 +128,7 @@ fn offer(context: &Context) -> Result<Found, Exit> {
         found.address.get_or_insert(address);
     }
     if readable && super::asked("Watch those that can be read, where your programs keep them?")? {
-        discover::discover(context, &DiscoverArgs { write: true, ..DiscoverArgs::default() })?;
+        discover::watch_all(context)?;
     }
     Ok(found)
 }

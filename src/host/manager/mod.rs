@@ -57,6 +57,8 @@ pub struct Report {
     pub pid: Option<u32>,
     /// What keypulse last said of itself.
     pub says: Option<String>,
+    /// The file changed since the manager read it.
+    pub outdated: bool,
 }
 
 /// Why the service manager did not do as it was told. Displays as a phrase that fits after "failed to".

@@ -146,7 +146,7 @@ pub fn forget() {
 /// # Errors
 /// Where it cannot be asked.
 pub fn report() -> Result<Report, ManagerError> {
-    let properties = "--property=UnitFileState,ActiveState,SubState,MainPID,StatusText,Result";
+    let properties = "--property=UnitFileState,ActiveState,SubState,MainPID,StatusText,Result,NeedDaemonReload";
     Ok(understood(&systemctl(&["show", properties, NAME])?))
 }
 
@@ -163,6 +163,7 @@ fn understood(properties: &str) -> Report {
         state: if detail.is_empty() { active.to_owned() } else { format!("{active} ({detail})") },
         pid: value("MainPID").parse().ok().filter(|pid| *pid != 0),
         says: Some(value("StatusText").to_owned()).filter(|text| !text.is_empty()),
+        outdated: value("NeedDaemonReload") == "yes",
     }
 }
 

@@ -181,6 +181,18 @@ impl Keypulse {
         command
     }
 
+    /// Another program in this person's environment, who finds keypulse on the path; `{home}/bin` goes before.
+    pub fn other(&self, program: &str) -> Command {
+        let ours = self.program();
+        let mut command = clean(program);
+        command.envs(ours.get_envs().filter_map(|(key, value)| Some((key, value?)))).current_dir(self.home());
+        let own = Path::new(ours.get_program()).parent().unwrap_or(Path::new("/"));
+        let path = std::env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{}:{path}", self.home().join("bin").display(), own.display()));
+        command.env("TERM", "xterm");
+        command
+    }
+
     /// One request to the socket; None if nobody answers.
     pub fn request(&self, method: &str, path: &str, body: &str) -> Option<Response> {
         let mut stream = UnixStream::connect(self.socket()).ok()?;

@@ -76,6 +76,9 @@ fn what_stands_between_is_named() {
         [proxy, "answers"],
     );
     assert_eq!(clock, Some(Clock::Fits));
+    let trusted = Look { certificate: Some(seen("Zscaler Intermediate", -YEAR, YEAR)), ..well() };
+    let reads = "its certificate is by Zscaler Intermediate, and Apple's are its own: a proxy";
+    check(trusted, well(), [Grade::Warning, Grade::Ok], [reads, "answers"]);
     let early = untrusted(seen("Apple Inc.", 86_400, YEAR));
     let clock = check(early, well(), [Grade::Failure, Grade::Ok], ["is valid from 23 Nov 20:00", "answers"]);
     assert_eq!(clock, Some(Clock::Fits), "one that fits is enough");
