@@ -62,8 +62,8 @@ fn commands_options_and_names_are_completed() {
         check("keypulse --config other.toml status els", &["elsewhere"]);
         check("keypulse status --config other.toml els", &["elsewhere"]);
         // A new name is nobody's.
-        check("keypulse add the", &[]);
-        check("keypulse snooze --for the", &[]);
+        check("keypulse add thunder", &[]);
+        check("keypulse snooze --for thunder", &[]);
     }
     assert_eq!(completed(&keypulse, "bash", "keypulse replace --account=jane"), ["jane@me.com"]);
     // Without a configuration there is nothing to offer, and nothing is said.

@@ -70,7 +70,7 @@ fn a_unit_stops_knocking_with_a_dead_password() {
     fs::write(&secret, icloud.world.new_password(ADDRESS)).unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     fs::create_dir_all(home.join(".config/keypulse")).unwrap();
-    let settings = Settings::for_icloud(&icloud).only_on_request().account(ADDRESS).credential_file("mbsync", &secret);
+    let settings = Settings::for_icloud(&icloud).account(ADDRESS).credential_file("mbsync", &secret);
     fs::write(home.join(".config/keypulse/config.toml"), settings.to_toml()).unwrap();
     let recipe = block("ini", "ExecCondition=");
     let unit = format!("{recipe}\nType=oneshot\nExecStart=/bin/sh -c 'echo ran >>%h/ran'\n");
@@ -81,13 +81,13 @@ fn a_unit_stops_knocking_with_a_dead_password() {
     };
     let start = || {
         manager.systemctl(&["start", "mbsync"]);
-        (manager.property("mbsync", "Result"), fs::read_to_string(home.join("ran")).unwrap().lines().count())
+        (manager.property("mbsync", "ActiveState"), fs::read_to_string(home.join("ran")).unwrap().lines().count())
     };
     check();
-    assert_eq!(start(), ("success".to_owned(), 1));
+    assert_eq!(start(), ("inactive".to_owned(), 1));
     icloud.world.reset_main_password(ADDRESS);
     until("a verdict", || (check().code == 2).then_some(()));
-    assert_eq!(start(), ("exec-condition".to_owned(), 1), "it is skipped, and has not failed");
+    assert_eq!(start(), ("inactive".to_owned(), 1), "it is skipped, and has not failed");
 }
 
 /// The first line that a bar gets.
