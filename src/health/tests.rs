@@ -2,6 +2,7 @@
 
 mod machine;
 mod quiet;
+mod trouble;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +12,7 @@ use std::{
 
 use super::{
     account::CredentialSetup,
-    credential::Health,
+    credential::{Health, Transition},
     event::{AttemptRow, Event, Handover, Order, Setup},
     evidence::{Cause, Finding, Outcome, PerService, Service, Services},
     incident::IncidentCause,
