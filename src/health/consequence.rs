@@ -255,6 +255,10 @@ impl Engine {
                 account.rule(fingerprint, None, Rule::Shared, now);
             }
         }
+        // What died in the same incident counts with it, while nobody was accepted since.
+        let began = account.incident.as_ref().map(|file| file.incident.began_between.1);
+        let began = began.filter(|began| !account.accepted_after(*began)).unwrap_or(first_refused_at);
+        let first_refused_at = first_refused_at.min(began);
         account.memory.poll = accepted_before.then_some(Poll { first_refused_at, refused_at, leader, refused });
         self.presume_siblings(index, now);
     }

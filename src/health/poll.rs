@@ -44,11 +44,15 @@ impl Engine {
         if underway {
             return;
         }
-        let next = account.in_use().find_map(|login| {
+        // First those that a service takes which refused the leader; the others cannot be compared with it.
+        let alive = account.in_use().filter(|login| login.is_alive() && login.fingerprint != poll.leader);
+        let next = alive.filter_map(|login| {
             let asked_on = login.accepting().and(account.services_of(login.fingerprint));
-            let service = asked_on.and(poll.refused).iter().next().or_else(|| asked_on.iter().next())?;
-            (login.is_alive() && login.fingerprint != poll.leader).then_some((login.fingerprint, service))
+            let alike = asked_on.and(poll.refused);
+            let service = alike.iter().chain(asked_on.iter()).next()?;
+            Some((alike.is_empty(), login.fingerprint, service))
         });
+        let next = next.min_by_key(|(other, ..)| *other).map(|(_, fingerprint, service)| (fingerprint, service));
         let leads = account.leader().is_some_and(|leader| leader.fingerprint == poll.leader);
         match next {
             Some((fingerprint, service)) if account.refused_siblings(&poll) < ENOUGH_SIBLINGS => {
