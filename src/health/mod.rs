@@ -15,6 +15,7 @@ mod flight;
 pub mod incident;
 pub mod login;
 mod machine;
+pub mod mail;
 pub mod name;
 pub mod outbox;
 mod poll;
