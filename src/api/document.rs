@@ -142,8 +142,20 @@ pub struct AccountDocument {
     pub ration_frees_at: Option<Time>,
     /// The open incident; the closed one in `incident-resolved`.
     pub incident: Option<IncidentDocument>,
+    /// The connection that `watch.idle` holds open; null while there is none. (Beyond the contract.)
+    #[serde(default)]
+    pub idle_watch: Option<IdleWatchDocument>,
     /// In the order of the configuration.
     pub credentials: Vec<CredentialDocument>,
+}
+
+/// A connection that stands open so that its end is noticed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdleWatchDocument {
+    /// Logged in with whose password.
+    pub credential: CredentialName,
+    /// Since when.
+    pub since: Time,
 }
 
 /// What happened to an account.
@@ -328,6 +340,10 @@ impl AccountDocument {
             failed_login_limit: account.failed_login_limit,
             ration_frees_at: account.ration_frees_at.map(|at| Time::new(at, offset_ms)),
             incident: account.incident.as_ref().map(|incident| IncidentDocument::build(incident, offset_ms)),
+            idle_watch: account.watch.as_ref().map(|watch| IdleWatchDocument {
+                credential: watch.credential.clone(),
+                since: Time::new(watch.since, offset_ms),
+            }),
             credentials: account.credentials.iter().map(|it| CredentialDocument::build(it, offset_ms)).collect(),
         }
     }
@@ -406,6 +422,7 @@ mod tests {
             r#""incident":{"cause":"main-password-reset","since":"2026-11-22T19:49:00Z","#,
             r#""began_between":["2026-11-22T14:00:00Z","2026-11-22T19:31:00Z"],"credentials":["thunderbird","nas"],"#,
             r#""notified_at":"2026-11-22T19:49:00Z","snoozed_until":null,"resolved_at":null,"withdrawn":false},"#,
+            r#""idle_watch":null,"#,
             r#""credentials":[{"name":"thunderbird","app":"Thunderbird","health":"revoked","presumed":false,"#,
             r#""since":"2026-11-22T10:00:00Z","last_accepted_at":"2026-11-22T14:00:00Z","#,
             r#""last_checked_at":"2026-11-22T19:48:00Z","next_check_at":"2026-11-23T19:00:00Z","unreadable":null,"#,
@@ -436,6 +453,7 @@ mod tests {
         let mut json = serde_json::to_value(sample::document(&sample::accounts())).unwrap();
         json.as_object_mut().unwrap().remove("paused_until");
         json["accounts"][0].as_object_mut().unwrap().remove("ration_frees_at");
+        json["accounts"][0].as_object_mut().unwrap().remove("idle_watch");
         json["accounts"][0]["incident"].as_object_mut().unwrap().remove("withdrawn");
         json["accounts"][0]["credentials"][0].as_object_mut().unwrap().remove("unreadable");
         json["of_a_later_version"] = 1.into();

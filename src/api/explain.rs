@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Time,
-    document::{CredentialDocument, DaemonDocument, IncidentDocument, ServiceDocument},
+    document::{CredentialDocument, DaemonDocument, IdleWatchDocument, IncidentDocument, ServiceDocument},
 };
 use crate::health::{
     evidence::Service,
@@ -44,6 +44,9 @@ pub struct ExplainedAccount {
     pub ration_frees_at: Option<Time>,
     /// The open incident.
     pub incident: Option<IncidentDocument>,
+    /// The connection that `watch.idle` holds open; null while there is none.
+    #[serde(default)]
+    pub idle_watch: Option<IdleWatchDocument>,
     /// In the order of the configuration.
     pub credentials: Vec<ExplainedCredential>,
 }

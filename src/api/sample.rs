@@ -85,6 +85,7 @@ pub(crate) fn account(address: &str, credentials: Vec<CredentialStatus>) -> Acco
         failed_login_limit: 12,
         ration_frees_at: None,
         incident: None,
+        watch: None,
         credentials,
     }
 }

@@ -93,6 +93,10 @@ impl Page<'_> {
     fn account(&mut self, account: &ExplainedAccount) {
         self.text(account.address.as_str(), 0, HEADING);
         self.labelled("Failed logins", &failed_logins(account, &self.look));
+        if let Some(watch) = &account.idle_watch {
+            let since = (self.look.local)(watch.since);
+            self.labelled("Idle watch", &format!("a connection of {} stands open since {since}", watch.credential));
+        }
         if let Some(incident) = &account.incident {
             let (what, to_do) = advice::of_incident(&as_status(account), incident, self.look.local);
             let told = incident
@@ -257,6 +261,7 @@ fn as_status(account: &ExplainedAccount) -> AccountDocument {
         failed_login_limit: account.failed_login_limit,
         ration_frees_at: account.ration_frees_at,
         incident: account.incident.clone(),
+        idle_watch: account.idle_watch.clone(),
         credentials: account.credentials.iter().map(|explained| explained.credential.clone()).collect(),
     }
 }

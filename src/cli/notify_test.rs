@@ -273,6 +273,7 @@ fn sample() -> Result<HookEvent, Exit> {
         failed_login_limit: Config::default().policy.failed_logins_per_account,
         ration_frees_at: None,
         incident: Some(incident.clone()),
+        watch: None,
         credentials: vec![revoked(name, now)],
     };
     let event = IncidentEvent::Opened;

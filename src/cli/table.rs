@@ -229,6 +229,10 @@ impl Page<'_> {
             self.labelled("What to do", &to_do);
         }
         self.labelled("Server said", said);
+        if let Some(watch) = &account.idle_watch {
+            let words = format!("Idle watch on {} since {}", watch.credential, (self.look.local)(watch.since));
+            self.indented(&words, 2, FAINT);
+        }
         if account.failed_logins_24h > 0 {
             let used = format!("{} of {} failed logins in 24 h", account.failed_logins_24h, account.failed_login_limit);
             let frees = account.ration_frees_at.map(|at| {

@@ -293,10 +293,3 @@ pub fn icloud() -> PerService<Server> {
 
 #[cfg(test)]
 mod tests;
-
-/// What the configuration asks for and this version does not do yet, in words for the log and `config check`.
-#[must_use]
-pub fn unsupported(config: &Config) -> Vec<&'static str> {
-    let idle = config.watch.idle.then_some("watch.idle is on, but this version holds no IDLE connections yet");
-    idle.into_iter().collect()
-}

@@ -59,6 +59,7 @@ impl Past<'_> {
                 failed_login_limit: document.failed_login_limit,
                 ration_frees_at: document.ration_frees_at,
                 incident: document.incident,
+                idle_watch: document.idle_watch,
                 credentials,
             });
         }

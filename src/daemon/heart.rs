@@ -29,7 +29,7 @@ use crate::{
         clock::{Alarm, Clock},
         machine::SleepMeter,
     },
-    probe::Prober,
+    probe::{Ended, Prober},
     secret::{AppPassword, Asked, DigestKey, Reader, Unavailable},
     store::{Store, StoreError},
 };
@@ -60,6 +60,15 @@ pub enum Effect {
         id: u64,
         /// How.
         outcome: Outcome,
+        /// Its connection stays.
+        held: bool,
+    },
+    /// A connection that stayed after its login ended by itself.
+    WatchEnded {
+        /// The attempt that opened it.
+        id: u64,
+        /// The server does not let it stand.
+        unfit: bool,
     },
     /// A message was handed over, or not.
     Delivered {
@@ -102,7 +111,7 @@ pub struct Heart {
     prober: Arc<Prober>,
     /// The secrets of the rounds under way. Each is dropped, and wiped, when its round ends.
     secrets: BTreeMap<u64, Arc<AppPassword>>,
-    /// The logins under way. One whose sender is dropped is hung up.
+    /// The logins under way, and the connections that stayed after one. One whose sender is dropped is hung up.
     logins: BTreeMap<u64, oneshot::Sender<()>>,
     /// What the metrics count, once somebody asked for it.
     tally: Option<Tally>,
@@ -215,8 +224,10 @@ impl Heart {
                 };
                 Event::SecretRead { round, result }
             }
-            Effect::Attempted { id, outcome } => {
-                self.logins.remove(&id);
+            Effect::Attempted { id, outcome, held } => {
+                if !held {
+                    self.logins.remove(&id);
+                }
                 debug!(
                     id,
                     finding = outcome.finding.as_str(),
@@ -227,6 +238,11 @@ impl Heart {
                     outcome.detail.as_deref().unwrap_or("no words")
                 );
                 Event::Attempted { id, outcome }
+            }
+            Effect::WatchEnded { id, unfit } => {
+                self.logins.remove(&id);
+                debug!(id, unfit, "the idle watch ended");
+                Event::WatchEnded { id, unfit }
             }
             Effect::Delivered { id, result } => Event::Delivered { id, result },
         }
@@ -261,7 +277,9 @@ impl Heart {
                 Action::Record(Record::Transition(transition)) => outward.push(Outward::Transition(transition)),
                 Action::Record(_) => {}
                 Action::ReadSecret { round, credential, by_person } => self.read_secret(round, credential, by_person),
-                Action::Attempt { id, round, credential, service } => self.attempt(id, round, &credential, service),
+                Action::Attempt { id, round, credential, service, hold } => {
+                    self.attempt(id, round, &credential, service, hold);
+                }
                 Action::HangUp { id } => drop(self.logins.remove(&id)),
                 Action::Forget { round } => drop(self.secrets.remove(&round)),
                 Action::Incident { tidings, account } => outward.push(Outward::Incident { tidings, account }),
@@ -370,7 +388,7 @@ impl Heart {
         });
     }
 
-    fn attempt(&mut self, id: u64, round: u64, name: &CredentialName, service: Service) {
+    fn attempt(&mut self, id: u64, round: u64, name: &CredentialName, service: Service, hold: bool) {
         let (prober, effects) = (Arc::clone(&self.prober), self.effects.clone());
         let target = self.config.find(name).map(|(account, _)| target(&self.config, account, service));
         debug!(id, credential = %name, %service, "attempt");
@@ -379,16 +397,26 @@ impl Heart {
         let (stay, mut hung_up) = oneshot::channel();
         self.logins.insert(id, stay);
         self.spawn(async move {
-            let outcome = match (target, password) {
+            let unasked = |cause, words| (Outcome::unasked(cause, words), None);
+            let (outcome, idle) = match (target, password) {
                 // Only a person's check comes so far.
-                _ if !network_up => Outcome::unasked(Cause::Offline, "there is no network; no connection was made"),
+                _ if !network_up => unasked(Cause::Offline, "there is no network; no connection was made"),
                 (Some(target), Some(password)) => tokio::select! {
-                    outcome = prober.attempt(target, password) => outcome,
-                    _ = &mut hung_up => Outcome::unasked(Cause::ConnectionLost, "the login was given up"),
+                    asked = async {
+                        if hold { prober.hold(target, password).await } else { (prober.attempt(target, password).await, None) }
+                    } => asked,
+                    _ = &mut hung_up => unasked(Cause::ConnectionLost, "the login was given up"),
                 },
-                (None, _) | (_, None) => Outcome::unasked(Cause::SecretUnavailable, "it is no longer configured"),
+                (None, _) | (_, None) => unasked(Cause::SecretUnavailable, "it is no longer configured"),
             };
-            drop(effects.send(Effect::Attempted { id, outcome }));
+            drop(effects.send(Effect::Attempted { id, outcome, held: idle.is_some() }));
+            let Some(idle) = idle else { return };
+            let unfit = match idle.stand(hung_up).await {
+                Ended::Dropped => false,
+                Ended::Unfit => true,
+                Ended::Released => return,
+            };
+            drop(effects.send(Effect::WatchEnded { id, unfit }));
         });
     }
 
@@ -420,15 +448,7 @@ impl Heart {
         self.engine.configure(setup(&config), now);
         self.config = config;
         self.prober = Arc::new(prober);
-        self.announce();
         Ok(())
-    }
-
-    /// Says what of the configuration this version does not do yet.
-    pub fn announce(&self) {
-        for what in config::unsupported(&self.config) {
-            tracing::warn!("{what}");
-        }
     }
 
     /// Deletes what is older than anybody asks for.

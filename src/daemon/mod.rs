@@ -206,7 +206,6 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     tokio::pin!(server);
     let mut desktop_events = None;
     let (mailroom, mut handings) = Mailroom::new();
-    heart.announce();
     let mut daemon = Daemon {
         started_at: heart.now(),
         heart,

@@ -15,6 +15,7 @@ use super::{
     outbox::{Delivery, Outbox},
     ruling::{Judged, Rule, Ruling},
     schedule::{Policy, Timestamp},
+    watch::Watch,
 };
 
 /// What the configuration says of a credential.
@@ -127,6 +128,8 @@ pub struct Account {
     pub closed: Vec<IncidentFile>,
     /// The messages of both.
     pub outbox: Outbox,
+    /// The connection that stands open for it.
+    pub watch: Watch,
     /// Incidents and messages as they are on disk.
     pub recorded: (Vec<IncidentFile>, Vec<Delivery>),
     /// It is in the configuration; else it only stays until its last message went out.
@@ -156,6 +159,8 @@ pub struct Wants {
     pub asked: bool,
     /// A round, as soon as none is under way.
     pub round_at: Option<Timestamp>,
+    /// Its watch to be opened, as soon as no round is under way.
+    pub watch_at: Option<Timestamp>,
     /// A message to be handed over.
     pub message_at: Option<Timestamp>,
     /// People to be reminded.

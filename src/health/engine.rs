@@ -17,6 +17,7 @@ use super::{
     outbox::{Channel, Outbox, Post, Tidings},
     ration::{Purse, Ration, Spent},
     schedule::{Dice, Policy, Timestamp},
+    watch::Watch,
 };
 
 /// The core.
@@ -37,6 +38,9 @@ pub struct Engine {
     pub(super) paused_until: Option<Timestamp>,
     pub(super) machine: Machine,
     pub(super) mail: Option<MailTrouble>,
+    pub(super) holds_watches: bool,
+    /// Connections that stood open for accounts that left.
+    pub(super) released: Vec<u64>,
     pub(super) stance: Stance,
 }
 
@@ -69,6 +73,8 @@ impl Engine {
             paused_until: memory.paused_until,
             machine: Machine::default(),
             mail: memory.mail,
+            holds_watches: false,
+            released: Vec::new(),
             stance: Stance::Running,
         };
         for (key, stored) in &mut engine.strangers {
@@ -125,6 +131,7 @@ impl Engine {
         let left: Vec<Address> = keys.iter().filter_map(|key| Address::new(key).ok()).collect();
         let left: Vec<Account> = left.iter().map(|address| self.remembered(address, now)).collect();
         for mut account in leaving.into_iter().chain(left) {
+            self.released.extend(account.watch.standing.take().map(|standing| standing.id));
             if account.incident.is_some() || !account.closed.is_empty() {
                 account.configured = false;
                 account.credentials.clear();
@@ -170,6 +177,7 @@ impl Engine {
             incident: open.into_iter().next_back(),
             closed,
             outbox,
+            watch: Watch::default(),
             recorded: (Vec::new(), Vec::new()),
             configured: true,
             flight: None,
@@ -233,8 +241,10 @@ impl Engine {
             Event::Suspending => self.suspending(now, &mut actions),
             Event::Woke { recheck } => self.woke(recheck, now, &mut actions),
             Event::Network { up, recheck } => self.network(up, recheck, now),
+            Event::WatchEnded { id, unfit } => self.watch_ended(id, unfit, now),
         }
         self.upkeep(now, &mut actions);
+        self.mind_watches(&mut actions);
         self.dispatch(now, &mut actions);
         self.answer(&mut actions);
         self.write_down(&mut actions);
@@ -283,12 +293,14 @@ impl Engine {
         let ready_at = self.machine.ready_at().filter(|_| !busy && !paused);
         let waiting = || self.accounts.iter().filter(|account| account.flight.is_none() && account.lent.is_none());
         let rounds = waiting().filter_map(|account| Some(account.wants.round_at?.max(ready_at?)));
+        let watches = waiting().filter(|_| self.holds_watches());
+        let watches = watches.filter_map(|account| Some(account.wants.watch_at?.max(ready_at?)));
         let wanted = self.machine.open_at().filter(|_| !busy && waiting().any(|account| account.wants.asked));
         let messages = self.accounts.iter().filter_map(|account| account.wants.message_at);
         let reminders = self.accounts.iter().filter(|_| !paused).filter_map(|account| account.wants.reminder_at);
         let resumes = self.paused_until.filter(|until| *until < Timestamp::END);
         let machine = wanted.into_iter().chain(self.machine.next_due());
-        rounds.chain(messages).chain(reminders).chain(resumes).chain(machine).min()
+        rounds.chain(watches).chain(messages).chain(reminders).chain(resumes).chain(machine).min()
     }
 
     /// Works out again when the accounts that changed want something.
@@ -299,6 +311,7 @@ impl Engine {
             let due = account.logins.iter().filter(|login| login.due.is_some());
             let held = due.filter(|login| account.holders(login.fingerprint).next().is_some());
             let wants = Wants {
+                watch_at: account.watch_due().map(|(at, _)| at),
                 asked: account.credentials.iter().any(|credential| !credential.requests.is_empty()),
                 round_at: routine.chain(held.filter_map(|login| self.due_at(account, login))).min(),
                 message_at: account.outbox.next_due(),
@@ -323,7 +336,9 @@ impl Engine {
             | Why::Again
             | Why::Confirm
             | Why::Canary(_)
-            | Why::Sibling(_) => Some(due.at),
+            | Why::Sibling(_)
+            | Why::Watch
+            | Why::Dropped => Some(due.at),
         }
     }
 
@@ -348,10 +363,16 @@ impl Engine {
                 return;
             }
             // What has not changed since it was last looked at wants nothing before its time.
-            let wants = |account: &Account| account.wants.asked || account.wants.round_at.is_some_and(|at| at <= now);
+            let wants = |account: &Account| {
+                let mut due = [account.wants.round_at, account.wants.watch_at].into_iter().flatten();
+                account.wants.asked || due.any(|at| at <= now)
+            };
             let may = |account: &&Account| account.stirred || wants(account);
             let account = self.accounts.get(index).filter(may);
             let Some(task) = account.and_then(|account| self.next_task(account, now)) else { continue };
+            if task.why == Why::Watch {
+                self.opening(index, now);
+            }
             let round = self.next_id();
             let Some(account) = self.accounts.get_mut(index) else { continue };
             account.stirred = true;
@@ -403,7 +424,12 @@ impl Engine {
             due.min_by_key(|credential| credential.next_at).map(routine)
         };
         let ready = self.machine.ready_at().is_some_and(|at| at <= now) && self.paused_until.is_none();
-        if ready { wanted.or_else(due).or_else(interval) } else { wanted }
+        let watch = || {
+            let (_, target) = account.watch_due().filter(|(at, _)| *at <= now && self.holds_watches())?;
+            let credential = account.holders(target).next()?.setup.name.clone();
+            Some(Task { credential, why: Why::Watch, target: Some(target) })
+        };
+        if ready { wanted.or_else(due).or_else(interval).or_else(watch) } else { wanted }
     }
 
     fn check(&mut self, request: u64, names: &[CredentialName]) {

@@ -140,6 +140,13 @@ pub enum Event {
         /// If that is news: everything is to be asked once.
         recheck: bool,
     },
+    /// A connection that was to stay ended, and nobody here had let go of it.
+    WatchEnded {
+        /// The attempt that opened it.
+        id: u64,
+        /// The server does not let such connections stand.
+        unfit: bool,
+    },
 }
 
 impl Event {
@@ -164,6 +171,7 @@ impl Event {
             | Self::Suspending
             | Self::Woke { .. }
             | Self::Network { .. }
+            | Self::WatchEnded { .. }
             | Self::Resume => false,
         }
     }
@@ -194,9 +202,11 @@ pub enum Action {
         credential: CredentialName,
         /// Where.
         service: Service,
+        /// Where it is accepted the connection stays, until [`Event::WatchEnded`] or [`Action::HangUp`].
+        hold: bool,
     },
-    /// End this login at once: nobody waits for its answer any more. How it ended still comes as [`Event::Attempted`], for
-    /// the ration.
+    /// End this login at once, or the connection that stayed after it: nobody waits for its answer any more. How a login
+    /// ended still comes as [`Event::Attempted`], for the ration.
     HangUp {
         /// The attempt.
         id: u64,

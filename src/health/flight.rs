@@ -14,6 +14,7 @@ use super::{
     ruling::Rule,
     schedule::Timestamp,
     verdict::{Finished, plan_retest},
+    watch::Standing,
 };
 
 impl Engine {
@@ -63,6 +64,8 @@ impl Engine {
             | Why::Canary(_)
             | Why::Sibling(_)
             | Why::Retest
+            | Why::Watch
+            | Why::Dropped
                 if changed || flight.target.is_some_and(|target| target != fingerprint) =>
             {
                 Why::Changed
@@ -73,7 +76,9 @@ impl Engine {
             | Why::Confirm
             | Why::Canary(_)
             | Why::Sibling(_)
-            | Why::Retest) => why,
+            | Why::Retest
+            | Why::Watch
+            | Why::Dropped) => why,
         };
         if matches!(why, Why::Routine | Why::Changed | Why::Person) {
             credential.next_at = now + interval;
@@ -138,7 +143,8 @@ impl Engine {
                 asking.attempt = Some((id, service));
                 let spent = Spent { id, at: now };
                 actions.push(Action::Record(Record::Spent { account: account.address.clone(), spent }));
-                actions.push(Action::Attempt { id, round, credential, service });
+                let hold = why == Why::Watch;
+                actions.push(Action::Attempt { id, round, credential, service, hold });
             }
             Err(frees_at) => {
                 asking.queue = VecDeque::new();
@@ -152,7 +158,10 @@ impl Engine {
         let rejected = outcome.finding == Finding::Rejected;
         self.settle(id, rejected, now, actions);
         let flies = |account: &Account| account.flight.as_ref()?.asking.as_ref()?.attempt.filter(|a| a.0 == id);
-        let Some(index) = self.accounts.iter().position(|account| flies(account).is_some()) else { return };
+        let Some(index) = self.accounts.iter().position(|account| flies(account).is_some()) else {
+            actions.push(Action::HangUp { id }); // its connection may be meant to stay, and nobody would know of it
+            return;
+        };
         let Some(account) = self.accounts.get_mut(index) else { return };
         account.stirred = true;
         let Some(flight) = &mut account.flight else { return };
@@ -163,6 +172,7 @@ impl Engine {
             asking.queue.clear();
         }
         let fingerprint = asking.login;
+        let (why, credential) = (flight.why, flight.credential.clone());
         actions.push(Action::Record(Record::Attempt(AttemptRow {
             id,
             at: now,
@@ -198,7 +208,15 @@ impl Engine {
                 asking.refusals.push((service, outcome, now));
             }
         } else if let Some(login) = account.login_mut(fingerprint) {
+            let accepted = outcome.finding == Finding::Accepted;
             login.remember(service, outcome, now);
+            match (accepted, why) {
+                (true, Why::Watch) => {
+                    account.watch.standing = Some(Standing { id, login: fingerprint, credential, since: now });
+                }
+                (true, _) => self.accepted_after_end(index, now),
+                (false, _) => {}
+            }
         }
         self.ask_next(index, now, actions);
     }
@@ -259,7 +277,8 @@ impl Engine {
                     self.give_up_poll(index, now);
                 }
             }
-            Why::Again | Why::Retest | Why::Changed => {
+            Why::Watch => account.watch.open_at = account.watch.open_at.max(frees_at),
+            Why::Again | Why::Retest | Why::Changed | Why::Dropped => {
                 let why = if why == Why::Changed { Why::Again } else { why };
                 if let Some(login) = account.login_mut(fingerprint) {
                     login.due = Some(Due { at: frees_at, why });

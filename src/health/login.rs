@@ -143,6 +143,10 @@ pub enum Why {
     Sibling(Service),
     /// A dead pair, after a long while.
     Retest,
+    /// To open the idle watch: the connection stays.
+    Watch,
+    /// The connection of the idle watch ended.
+    Dropped,
 }
 
 impl Verdict {

@@ -141,7 +141,14 @@ impl Engine {
                 // These are planned anew when the secret is read, which was done.
                 Why::Routine | Why::Changed => credential.next_at = now,
                 // A request waits for it, or the secret's own due time still stands.
-                Why::Person | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_) | Why::Retest => {}
+                Why::Person
+                | Why::Again
+                | Why::Confirm
+                | Why::Canary(_)
+                | Why::Sibling(_)
+                | Why::Retest
+                | Why::Watch
+                | Why::Dropped => {}
             }
         }
     }

@@ -31,6 +31,7 @@ pub mod tally;
 mod upkeep;
 pub mod verdict;
 pub mod view;
+pub mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -139,6 +139,8 @@ pub fn purpose(why: Why) -> String {
         Why::Canary(service) => format!("another is refused: does {} accept this one?", name(service)),
         Why::Sibling(service) => format!("the leader is refused twice: does {} accept this one?", name(service)),
         Why::Retest => "re-test of a dead password".to_owned(),
+        Why::Watch => "to open the idle watch".to_owned(),
+        Why::Dropped => "the idle watch's connection ended".to_owned(),
     }
 }
 

@@ -48,7 +48,7 @@ pub fn plan(account: &Account, fingerprint: Fingerprint, why: Why, policy: &Poli
         (Why::Person | Why::Retest, State::Dead(_)) => Plan::one(used, retest_first(login)),
         (Why::Person, State::Alive { .. } | State::Doubted(_))
         // A pair never judged is asked at once, whoever leads: it may be the person's repair.
-        | (Why::Person | Why::Changed | Why::Routine | Why::Again, State::New) => Plan::all(used, login),
+        | (Why::Person | Why::Changed | Why::Routine | Why::Again | Why::Dropped, State::New) => Plan::all(used, login),
         (Why::Confirm, State::Doubted(suspicion)) if suspicion.leads => {
             Plan::one(suspicion.evidence.and(used), suspicion.turn)
         }
@@ -61,8 +61,13 @@ pub fn plan(account: &Account, fingerprint: Fingerprint, why: Why, policy: &Poli
             Plan::one(Services::only(service), service)
         }
         // While another secret leads, the routine of the account rests.
-        (Why::Routine | Why::Again | Why::Changed, State::Alive { .. }) if led => Plan::NOBODY,
-        (Why::Again, State::Alive { .. }) => Plan::all(used.without(account.resting(now)), login),
+        (Why::Routine | Why::Again | Why::Changed | Why::Watch | Why::Dropped, State::Alive { .. }) if led => {
+            Plan::NOBODY
+        }
+        (Why::Watch, State::Alive { .. }) if used.has(Service::Imap) => {
+            Plan::one(Services::only(Service::Imap), Service::Imap)
+        }
+        (Why::Again | Why::Dropped, State::Alive { .. }) => Plan::all(used.without(account.resting(now)), login),
         (Why::Routine | Why::Changed, State::Alive { .. }) => {
             // Another credential with the same pair had its round just now: it holds for all of them.
             let shared = account.holders(fingerprint).count() > 1 && login.was_judged_within(policy.interval / 2, now);
@@ -70,7 +75,15 @@ pub fn plan(account: &Account, fingerprint: Fingerprint, why: Why, policy: &Poli
         }
         // Latched, waiting for its leader, or no longer what the round was for.
         (
-            Why::Routine | Why::Changed | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_) | Why::Retest,
+            Why::Routine
+            | Why::Changed
+            | Why::Again
+            | Why::Confirm
+            | Why::Canary(_)
+            | Why::Sibling(_)
+            | Why::Retest
+            | Why::Watch
+            | Why::Dropped,
             State::New | State::Alive { .. } | State::Doubted(_) | State::Dead(_),
         ) => Plan::NOBODY,
     }
@@ -101,7 +114,14 @@ pub fn purse(why: Why, login: &Login, refused: bool) -> Purse {
         (_, State::New) if !login.ever_accepted() => Purse::New,
         (_, State::New) | (Why::Person | Why::Retest, _) => Purse::Known,
         (
-            Why::Routine | Why::Changed | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_),
+            Why::Routine
+            | Why::Changed
+            | Why::Again
+            | Why::Confirm
+            | Why::Canary(_)
+            | Why::Sibling(_)
+            | Why::Watch
+            | Why::Dropped,
             State::Alive { .. } | State::Doubted(_) | State::Dead(_),
         ) => Purse::Routine,
     }

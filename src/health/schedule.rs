@@ -147,6 +147,13 @@ impl Policy {
         least + dice.below(longest.saturating_sub(least))
     }
 
+    /// How long after the end of an idle watch it is opened again, counted from 0: 1, 2, 4, … min, at most an hour, longer by
+    /// the jitter. Shrinks with `confirm[0]`, as [`Policy::back_off`].
+    pub fn reopen(&self, step: u32, dice: &mut Dice) -> Duration {
+        let minutes = if step < 6 { 1 << step } else { 60 };
+        self.lengthened(shrunk(minutes * MINUTE, self.confirm[0], 2 * MINUTE), dice)
+    }
+
     /// How long a refusing service rests after its `step`th refusal, counted from 0: 1, 2, 4, 8, 16 h, then 24 h. Shrinks
     /// with an interval below five minutes, as it may be on loopback.
     pub fn rest(&self, step: u32) -> Duration {

@@ -53,6 +53,7 @@ impl Engine {
             failed_login_limit: limit,
             ration_frees_at: ration.and_then(|ration| ration.frees_at(Purse::Routine, limit, now)),
             incident: account.incident.as_ref().map(|file| file.incident.clone()).or_else(|| outage(account)),
+            watch: account.watch.standing.clone(),
             credentials: account.credentials.iter().map(|c| self.credential_status(account, c, now)).collect(),
         }
     }

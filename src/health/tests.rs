@@ -4,6 +4,7 @@ mod machine;
 mod mail;
 mod quiet;
 mod trouble;
+mod watch;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -245,8 +245,16 @@ fn inconclusive(login: &mut Login, round: &Finished, policy: &Policy, dice: &mut
     // What the round was for is still to be done; what a person asked for is answered.
     let why = match (round.why, &login.state) {
         (why @ (Why::Confirm | Why::Canary(_) | Why::Sibling(_) | Why::Retest), _) => Some(why),
-        (Why::Routine | Why::Changed | Why::Again | Why::Person, State::New | State::Alive { .. }) => Some(Why::Again),
-        (Why::Routine | Why::Changed | Why::Again | Why::Person, State::Doubted(_) | State::Dead(_)) => None,
+        (
+            Why::Routine | Why::Changed | Why::Again | Why::Person | Why::Dropped,
+            State::New | State::Alive { .. },
+        ) => Some(Why::Again),
+        (
+            Why::Routine | Why::Changed | Why::Again | Why::Person | Why::Dropped,
+            State::Doubted(_) | State::Dead(_),
+        )
+        // The watch has delays of its own.
+        | (Why::Watch, _) => None,
     };
     if let Some(why) = why {
         login.due = Some(Due { at, why });

@@ -8,6 +8,7 @@ use super::{
     incident::Incident,
     name::{Address, CredentialName},
     schedule::Timestamp,
+    watch::Standing,
 };
 
 /// One Apple Account.
@@ -23,6 +24,8 @@ pub struct AccountStatus {
     pub ration_frees_at: Option<Timestamp>,
     /// The open incident.
     pub incident: Option<Incident>,
+    /// The connection that stands open for it.
+    pub watch: Option<Standing>,
     /// Its credentials, in the order of the configuration.
     pub credentials: Vec<CredentialStatus>,
 }

@@ -111,7 +111,7 @@ pub async fn examine(service: Service, script: &Script, patience: Duration) -> O
     let listening = tokio::spawn(listen(ears, Arc::clone(&heard), count));
     let speaking = tokio::spawn(speak(mouth, script.clone(), counted));
     let begun = Instant::now();
-    let outcome = isolated(attempt(service, ours, script.beginning, patience)).await;
+    let outcome = isolated(attempt(service, ours, script.beginning, patience), |outcome| outcome).await;
     let took = begun.elapsed();
     speaking.abort();
     let _ = listening.await; // it ends with our side of the stream
@@ -155,7 +155,7 @@ async fn attempt(service: Service, wire: DuplexStream, beginning: Beginning, pat
         };
         login(service, Secure::Imagined(wire), beginning != Beginning::Implicit, &attempt).await
     };
-    concluded(talked.await, begun.elapsed()).await
+    concluded(talked.await, begun.elapsed(), false).await.0
 }
 
 async fn speak(mut mouth: WriteHalf<DuplexStream>, script: Script, mut counted: watch::Receiver<usize>) {

@@ -100,6 +100,11 @@ pub(super) async fn farewell(mut client: Client) {
     let _ = client.get_mut().shutdown().await;
 }
 
+/// What the connection is made of. What the server said beyond its answer to the login is forgotten.
+pub(super) fn into_stream(client: Client) -> Secure {
+    client.into_inner().into_inner()
+}
+
 async fn next_line<S: AsyncRead + AsyncWrite + Unpin>(
     lines: &mut Lines<S>,
     stage: Stage,

@@ -10,6 +10,7 @@ mod guard;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod hostile;
+mod idle;
 mod imap;
 mod look;
 mod post;
@@ -36,6 +37,7 @@ use zeroize::Zeroizing;
 use self::tls::Secure;
 pub use self::{
     certificate::Certificate,
+    idle::{Ended, Idle},
     look::{Look, look},
     post::Posted,
     tls::ProberError,
@@ -43,7 +45,7 @@ pub use self::{
 use crate::{
     classify::{Heard, Stage, redact::Redactor},
     config::{Server, TlsMode},
-    health::evidence::{Outcome, Service},
+    health::evidence::{Finding, Outcome, Service},
     secret::AppPassword,
 };
 
@@ -83,15 +85,28 @@ impl Prober {
     /// Logs in once and says what came of it. Never fails; a panic inside is `protocol-violation`. Dropping the future ends
     /// the attempt. The outcome comes within `target.timeout` and half a second for the farewell.
     pub async fn attempt(self: Arc<Self>, target: Target, password: Arc<AppPassword>) -> Outcome {
-        isolated(async move { self.ask(&target, &password).await }).await
+        isolated(async move { self.ask(&target, &password, false).await.0 }, |outcome| outcome).await
     }
 
-    async fn ask(&self, target: &Target, password: &AppPassword) -> Outcome {
+    /// As [`Prober::attempt`] on IMAP, and where it is accepted the connection stays.
+    pub async fn hold(self: Arc<Self>, target: Target, password: Arc<AppPassword>) -> (Outcome, Option<Idle>) {
+        isolated(
+            async move {
+                let (outcome, session) = self.ask(&target, &password, true).await;
+                (outcome, session.and_then(|session| session.idle(target.timeout)))
+            },
+            |outcome| (outcome, None),
+        )
+        .await
+    }
+
+    /// The outcome; the session where it was accepted and is to be kept, else the farewell was said.
+    async fn ask(&self, target: &Target, password: &AppPassword, keep: bool) -> (Outcome, Option<Session>) {
         let redactor = redactor(target, password);
         let terms = Terms { redactor: &redactor, deadline: Deadline::of(target.timeout) };
         match self.reach(target, password, terms).await {
-            Ok((talked, took)) => concluded(talked, took).await,
-            Err(heard) => heard.into_outcome(None),
+            Ok((talked, took)) => concluded(talked, took, keep).await,
+            Err(heard) => (heard.into_outcome(None), None),
         }
     }
 
@@ -136,10 +151,13 @@ impl Prober {
 }
 
 /// Starts a task of its own: imap-proto panics on some texts (`facts/crates.md` P1), and a panic ends only its task.
-fn isolated(asking: impl Future<Output = Outcome> + Send + 'static) -> impl Future<Output = Outcome> + Send {
+fn isolated<T: Send + 'static>(
+    asking: impl Future<Output = T> + Send + 'static,
+    failed: impl FnOnce(Outcome) -> T + Send,
+) -> impl Future<Output = T> + Send {
     let begun = Instant::now();
     let task = contained(asking);
-    async move { task.await.unwrap_or_else(|heard| heard.into_outcome(Some(begun.elapsed()))) }
+    async move { task.await.unwrap_or_else(|heard| failed(heard.into_outcome(Some(begun.elapsed())))) }
 }
 
 /// The same for anything that hears a server.
@@ -177,14 +195,18 @@ async fn login(
     }
 }
 
-/// The farewell, where there was an answer, and the outcome.
-async fn concluded(talked: Result<(Heard, Session), Heard>, took: Duration) -> Outcome {
+/// The outcome; and the farewell, where there was an answer, unless it was an acceptance and the session is to be kept.
+async fn concluded(talked: Result<(Heard, Session), Heard>, took: Duration, keep: bool) -> (Outcome, Option<Session>) {
     match talked {
         Ok((heard, session)) => {
+            let outcome = heard.into_outcome(Some(took));
+            if keep && outcome.finding == Finding::Accepted {
+                return (outcome, Some(session));
+            }
             let _ = tokio::time::timeout(FAREWELL, session.farewell()).await;
-            heard.into_outcome(Some(took))
+            (outcome, None)
         }
-        Err(heard) => heard.into_outcome(Some(took)),
+        Err(heard) => (heard.into_outcome(Some(took)), None),
     }
 }
 
@@ -242,6 +264,14 @@ impl Session {
         match self {
             Self::Imap(client) => imap::farewell(*client).await,
             Self::Smtp(dialogue) => smtp::farewell(*dialogue).await,
+        }
+    }
+
+    /// The same connection, to stand open; only IMAP knows such.
+    fn idle(self, patience: Duration) -> Option<Idle> {
+        match self {
+            Self::Imap(client) => Some(Idle::new(imap::into_stream(*client), patience)),
+            Self::Smtp(_) => None,
         }
     }
 }

@@ -235,6 +235,27 @@ fn explain(error: &rustls::Error, host: &str) -> String {
     }
 }
 
+impl Secure {
+    /// Lets the kernel find out by itself, without waking anybody, whether the other side is still there (`tcp(7)`): after
+    /// five minutes of silence, then every half minute, four times.
+    pub(super) fn keep_alive(&self) {
+        use rustix::net::sockopt;
+        let minutes = |count: u64| std::time::Duration::from_secs(count * 60);
+        match self {
+            Self::Tls(tls) => {
+                let socket = &tls.get_ref().0.inner;
+                // Where the system refuses, the renewal finds out.
+                let _ = sockopt::set_socket_keepalive(socket, true);
+                let _ = sockopt::set_tcp_keepidle(socket, minutes(5));
+                let _ = sockopt::set_tcp_keepintvl(socket, minutes(1) / 2);
+                let _ = sockopt::set_tcp_keepcnt(socket, 4);
+            }
+            #[cfg(any(test, fuzzing))]
+            Self::Imagined(_) => {}
+        }
+    }
+}
+
 impl AsyncRead for Secure {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {

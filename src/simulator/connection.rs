@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use super::{
+    Idling,
     fault::Fault,
     login::{Answer, LoginSeen, Mechanism, Pair},
     state::{Farewell, Judgement},
@@ -76,6 +77,30 @@ impl Connection {
         self.auth_commands = self.auth_commands.saturating_add(1);
         let judgement = self.world.lock().judge(self.service, &pair, None);
         self.note(mechanism, encrypted, pair, &judgement, Answer::Otherwise);
+    }
+
+    /// Where IDLE is taken.
+    pub(super) fn idling(&self) -> Idling {
+        self.world.lock().idle
+    }
+
+    /// Remembers a command of a session: the first few.
+    pub(super) fn note_command(&self, name: &str) {
+        const KEPT: usize = 100;
+        self.world.change(|state| {
+            if let Some(session) = state.sessions.get_mut(&self.id).filter(|session| session.commands.len() < KEPT) {
+                session.commands.push(name.to_owned());
+            }
+        });
+    }
+
+    /// Remembers whether a session is in IDLE.
+    pub(super) fn note_idle(&self, idles: bool) {
+        self.world.change(|state| {
+            if let Some(session) = state.sessions.get_mut(&self.id) {
+                session.idles = idles;
+            }
+        });
     }
 
     /// Waits until this session is to end.

@@ -3,6 +3,7 @@
 //! Holds no mail: every mailbox is empty. Never parses more than it must: unknown syntax is `BAD Parse Error`, as there.
 
 use super::{
+    Idling,
     fault::Stage,
     login::{Answer, Mechanism, Pair},
     script::Ending,
@@ -25,7 +26,7 @@ const LITERALS: usize = 4;
 /// Speaks IMAP until the connection is over.
 pub(super) async fn serve(session: &mut Session) -> Result<(), Over> {
     session.begin().await?;
-    let mut imap = Imap { session, authenticated: false, doomed: false };
+    let mut imap = Imap { session, authenticated: false, selected: false, doomed: false };
     imap.greet().await?;
     loop {
         let command = imap.command().await?;
@@ -36,6 +37,8 @@ pub(super) async fn serve(session: &mut Session) -> Result<(), Over> {
 struct Imap<'a> {
     session: &'a mut Session,
     authenticated: bool,
+    /// A mailbox is open.
+    selected: bool,
     /// A login was refused: the next command ends the connection (fact 3.6).
     doomed: bool,
 }
@@ -113,6 +116,7 @@ impl Imap<'_> {
             self.note_unanswered(command);
             return Err(self.session.wire.end(Ending::Truncated));
         }
+        self.session.connection.note_command(&command.name);
         match (command.name.as_str(), self.authenticated) {
             ("CAPABILITY", _) => {
                 if let Some(said) = self.session.strike(Stage::Capability, tag).await? {
@@ -228,8 +232,18 @@ impl Imap<'_> {
 
     /// IDLE (RFC 2177; fact 2.10): nothing ever happens, and only DONE is taken.
     async fn idle(&mut self, tag: &str) -> Result<(), Over> {
+        match self.session.connection.idling() {
+            Idling::InMailbox if !self.selected => {
+                return self.session.wire.say(&format!("{tag} BAD No mailbox selected")).await;
+            }
+            Idling::Never => return self.bad(tag).await,
+            Idling::Anywhere | Idling::InMailbox => {}
+        }
         self.session.wire.say("+ idling").await?;
-        let text = if self.session.line().await?.eq_ignore_ascii_case(b"DONE") {
+        self.session.connection.note_idle(true);
+        let done = self.session.line().await;
+        self.session.connection.note_idle(false);
+        let text = if done?.eq_ignore_ascii_case(b"DONE") {
             "OK IDLE completed"
         } else {
             "BAD DONE is the only command allowed after IDLE"
@@ -242,6 +256,7 @@ impl Imap<'_> {
         let tag = &command.tag;
         let text = match command.arguments.as_slice() {
             [mailbox] if mailbox.eq_ignore_ascii_case(b"INBOX") => {
+                self.selected = true;
                 let mode = if command.name == "EXAMINE" { "READ-ONLY" } else { "READ-WRITE" };
                 format!(
                     "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n* 0 EXISTS\r\n* 0 RECENT\r\n\

@@ -55,6 +55,17 @@ pub enum Security {
     StartTls,
 }
 
+/// Where IDLE (RFC 2177) is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Idling {
+    /// After the login.
+    Anywhere,
+    /// In a mailbox only.
+    InMailbox,
+    /// Nowhere.
+    Never,
+}
+
 /// What the simulator is to be like. The default is iCloud's way: IMAP over TLS, submission with STARTTLS (facts 1.6, 1.7).
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -65,6 +76,8 @@ pub struct Options {
     /// Whether a revocation ends the sessions that were opened with the password, and how. Nobody knows what iCloud
     /// does (fact 8.2); default: they stay.
     pub revocation_ends_sessions: Option<Farewell>,
+    /// Where IDLE is taken. iCloud takes it after the login (fact 2.10); default: so.
+    pub idle: Idling,
     /// How long a login takes to be judged. iCloud needs about 0.3 s (fact 2.14); default: nothing.
     pub latency: Duration,
 }
@@ -75,6 +88,7 @@ impl Default for Options {
             imap: Security::Implicit,
             smtp: Security::StartTls,
             revocation_ends_sessions: None,
+            idle: Idling::Anywhere,
             latency: Duration::ZERO,
         }
     }

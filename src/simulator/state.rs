@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    Idling,
     account::Account,
     door::Door,
     fault::Fault,
@@ -29,6 +30,7 @@ pub enum Farewell {
 pub(super) struct State {
     pub(super) revocation_ends_sessions: Option<Farewell>,
     pub(super) latency: Duration,
+    pub(super) idle: Idling,
     pub(super) accounts: Vec<Account>,
     pub(super) faults: PerService<Option<Fault>>,
     pub(super) doors: PerService<Door>,
@@ -43,6 +45,10 @@ pub(super) struct Session {
     pub(super) address: String,
     pub(super) password: String,
     pub(super) farewell: Option<Farewell>,
+    /// It is in IDLE.
+    pub(super) idles: bool,
+    /// The commands since the login.
+    pub(super) commands: Vec<String>,
 }
 
 /// What the world thinks of a pair.
@@ -112,7 +118,13 @@ impl State {
         if let Some(address) = &seen.account {
             match seen.answer {
                 Answer::Accepted => {
-                    let session = Session { address: address.clone(), password, farewell: None };
+                    let session = Session {
+                        address: address.clone(),
+                        password,
+                        farewell: None,
+                        idles: false,
+                        commands: Vec::new(),
+                    };
                     self.sessions.insert(seen.connection, session);
                 }
                 Answer::Rejected => self.account(address).failed_logins += 1,

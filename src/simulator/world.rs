@@ -39,6 +39,7 @@ impl World {
         let state = State {
             revocation_ends_sessions: options.revocation_ends_sessions,
             latency: options.latency,
+            idle: options.idle,
             accounts: Vec::new(),
             faults: PerService::default(),
             doors: PerService { imap: Door::open()?, smtp: Door::open()? },
@@ -164,6 +165,13 @@ impl World {
     /// How many connections are logged in as this account now.
     pub fn open_sessions(&self, address: &str) -> usize {
         self.lock().sessions.values().filter(|session| session.address.eq_ignore_ascii_case(address)).count()
+    }
+
+    /// The sessions of this account that are in IDLE now, each with its commands since the login.
+    pub fn idling(&self, address: &str) -> Vec<Vec<String>> {
+        let state = self.lock();
+        let of = state.sessions.values().filter(|session| session.address.eq_ignore_ascii_case(address));
+        of.filter(|session| session.idles).map(|session| session.commands.clone()).collect()
     }
 
     /// Waits until `predicate` holds. It is asked at once and after every change. Has no time limit: set one around it.

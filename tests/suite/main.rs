@@ -32,6 +32,7 @@ mod explain;
 mod faults;
 mod formats;
 mod history;
+mod idle_watch;
 mod lab_smoke;
 mod laptop;
 mod layers;

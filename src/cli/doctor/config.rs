@@ -6,12 +6,6 @@ use crate::{
     config::{self, Config},
 };
 
-/// What it asks for in vain.
-pub(super) fn not_yet(config: &Config) -> Vec<Line> {
-    let line = |what: &str| Line::warning(Check::Configuration, what, "keypulse config show");
-    config::unsupported(config).into_iter().map(line).collect()
-}
-
 /// The line, and the configuration where it can be used.
 pub(super) fn check(context: &Context) -> (Line, Option<Config>) {
     let about = Check::Configuration;

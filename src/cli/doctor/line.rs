@@ -44,6 +44,7 @@ pub(in crate::cli) enum Check {
     Daemon,
     Socket,
     Service,
+    Watch,
     Ration,
     State,
 }
@@ -63,6 +64,7 @@ impl Check {
             Self::Daemon => "daemon",
             Self::Socket => "socket",
             Self::Service => "service",
+            Self::Watch => "idle watch",
             Self::Ration => "ration",
             Self::State => "state",
         }

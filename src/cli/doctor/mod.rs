@@ -82,13 +82,13 @@ pub(super) async fn examine(context: &Context) -> Result<Examined, Exit> {
         None => None,
     };
     let mut lines = vec![config_line];
-    lines.extend(config::not_yet(&config));
     lines.extend(secrets);
     lines.extend(around);
     lines.extend(document.as_ref().and_then(|document| email::trouble(&config, document, &local)));
     lines.extend(servers);
     lines.extend(state::clock(context, clock, &local));
     lines.extend(daemon);
+    lines.extend(document.iter().flat_map(|document| state::watch(&config, document, &local)));
     lines.extend(document.iter().flat_map(|document| state::ration(document, &local)));
     lines.extend(state::check(context));
     drop(progress);

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::{StatusDocument, Time},
     cli::{context::Context, exit::chain, style::ahead},
+    config::Config,
     store::{Store, StoreError},
 };
 
@@ -94,6 +95,25 @@ pub(super) fn ration(document: &StatusDocument, local: &dyn Fn(Time) -> String) 
             }
         };
         line.of(&account.address)
+    };
+    document.accounts.iter().map(line).collect()
+}
+
+/// The connections that `watch.idle` asks for, where a daemon runs.
+pub(super) fn watch(config: &Config, document: &StatusDocument, local: &dyn Fn(Time) -> String) -> Vec<Line> {
+    if !config.watch.idle || document.daemon.is_none() {
+        return Vec::new();
+    }
+    let line = |account: &crate::api::AccountDocument| {
+        let says = match &account.idle_watch {
+            Some(watch) => format!("stands open on {} since {}", watch.credential, local(watch.since)),
+            None => {
+                "none stands open now: there is none in a pause, on a metered connection, without a network, without a \
+                     healthy password, for a while after one ended, and with a server that knows no IDLE"
+                    .to_owned()
+            }
+        };
+        Line::ok(Check::Watch, says).of(&account.address)
     };
     document.accounts.iter().map(line).collect()
 }

@@ -266,6 +266,8 @@ fn words(why: Why) -> String {
         Why::Canary(service) => format!("canary on {service}"),
         Why::Sibling(service) => format!("sibling on {service}"),
         Why::Retest => "retest".to_owned(),
+        Why::Watch => "watch".to_owned(),
+        Why::Dropped => "dropped".to_owned(),
     }
 }
 

@@ -184,6 +184,20 @@ impl Dovecot {
         self.running().signal_group(Signal::CONT);
     }
 
+    /// Ends the sessions of a user, as an administrator does.
+    #[track_caller]
+    pub fn kick(&self, user: &str) {
+        run(clean("doveadm").arg("-c").arg(self.dir.path().join("dovecot.conf")).args(["kick", user]), "").ok();
+    }
+
+    /// How many sessions this user has.
+    #[track_caller]
+    pub fn sessions(&self, user: &str) -> usize {
+        let mut who = clean("doveadm");
+        who.arg("-c").arg(self.dir.path().join("dovecot.conf")).args(["-f", "tab", "who", "-1", user]);
+        run(&mut who, "").stdout.lines().skip(1).count()
+    }
+
     /// Stops it: connections are refused. Passwords, ports and logins stay.
     pub fn stop(&mut self) {
         self.component = None;
