@@ -84,18 +84,21 @@ pub(super) fn service(context: &Context, command: &ServiceCommand) -> Result<u8,
 /// # Errors
 /// Where a step fails; those before it are done, and doing it all again is safe.
 pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, Exit> {
-    let file = file(context)?;
+    let own = file(context)?;
     let installation = installation(context)?;
-    if arguments.dry_run {
-        // Without a manager to ask, the file is shown as it would be where all works.
-        let sandbox = here::reach().is_err() || here::sandbox_works();
-        return print(&format!("# {}\n{}", file.display(), here::render(&installation, sandbox))).map(|()| 0);
+    let reached = here::reach();
+    if !arguments.dry_run {
+        // A service without a configuration would only fail.
+        config::load(&context.config_file()?)?;
     }
-    // A service without a configuration would only fail.
-    config::load(&context.config_file()?)?;
-    here::reach().map_err(unreachable)?;
-    let sandbox = here::sandbox_works();
+    // Without a manager to ask, the file is shown as it would be where all works.
+    let sandbox = reached.is_err() || here::sandbox_works();
     let text = here::render(&installation, sandbox);
+    let file = place(own, &text);
+    if arguments.dry_run {
+        return print(&format!("# {}\n{text}", file.display())).map(|()| 0);
+    }
+    reached.map_err(unreachable)?;
     let written = write(&file, &text)?;
     if written {
         print(&format!("wrote {}\n", file.display()))?;
@@ -106,7 +109,6 @@ pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, 
     if !sandbox {
         print("  without its sandbox: user namespaces do not work on this machine\n")?;
     }
-    make_state(context)?;
     let before = here::report().map_err(refused)?;
     if !before.enabled {
         here::enable(&file).map_err(refused)?;
@@ -126,9 +128,20 @@ pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, 
         }
     }
     if here::lingers() == Some(false) {
-        print("  it runs while you are logged in; on a machine without a screen: loginctl enable-linger\n")?;
+        print(
+            "  it runs while you are logged in; for it to start at boot and to go on without you: loginctl enable-linger\n",
+        )?;
     }
     Ok(0)
+}
+
+/// Where the service file belongs: a package's that says the same serves where it is, and so is renewed with the package.
+fn place(own: PathBuf, text: &str) -> PathBuf {
+    let says_the_same = |file: &PathBuf| fs::read_to_string(file).is_ok_and(|found| found == text);
+    match here::report().ok().and_then(|report| report.file).filter(says_the_same) {
+        Some(packaged) if !own.exists() => packaged,
+        Some(_) | None => own,
+    }
 }
 
 /// Whether the service manager runs it, as far as it can be asked.
@@ -137,9 +150,8 @@ pub(super) fn is_active() -> bool {
 }
 
 fn uninstall(context: &Context, arguments: &UninstallArgs) -> Result<u8, Exit> {
-    let file = file(context)?;
     let mut code = 0;
-    if file.exists() {
+    if let Some(Found { file, own, .. }) = found(context)? {
         here::reach().map_err(unreachable)?;
         let report = here::report().map_err(refused)?;
         // Also one that waits for its next start.
@@ -151,12 +163,16 @@ fn uninstall(context: &Context, arguments: &UninstallArgs) -> Result<u8, Exit> {
             here::disable(&file).map_err(refused)?;
             print("it no longer starts at login\n")?;
         }
-        fs::remove_file(&file).map_err(|error| cannot("remove", &file, &error))?;
+        if own {
+            fs::remove_file(&file).map_err(|error| cannot("remove", &file, &error))?;
+            print(&format!("removed {}\n", file.display()))?;
+        } else {
+            print(&format!("{} stays: it belongs to a package\n", file.display()))?;
+        }
         here::reread(&file).map_err(refused)?;
         here::forget();
-        print(&format!("removed {}\n", file.display()))?;
     } else {
-        print(&format!("no service is installed: there is no {}\n", file.display()))?;
+        print(&format!("no service is installed: there is no {}\n", file(context)?.display()))?;
     }
     let paths = context.paths()?;
     if arguments.purge {
@@ -198,9 +214,10 @@ fn purge(context: &Context) -> Result<u8, Exit> {
 }
 
 fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Exit> {
-    let file = file(context)?;
-    let exists = file.exists();
-    let report = if exists { here::report().map_err(unreachable)? } else { Report::default() };
+    let found = found(context)?;
+    let exists = found.is_some();
+    let own = file(context)?;
+    let (file, report) = found.map_or((own, Report::default()), |found| (found.file, found.report));
     let current = exists && fs::read_to_string(&file).is_ok_and(|text| is_current(context, &text));
     let lingers = here::lingers();
     if arguments.json {
@@ -243,14 +260,35 @@ fn file(context: &Context) -> Result<PathBuf, Exit> {
     here::file(context.environment()).ok_or_else(homeless)
 }
 
+/// A service file that is there, and what the manager says of the service.
+struct Found {
+    file: PathBuf,
+    /// It is the person's, not a package's.
+    own: bool,
+    report: Report,
+}
+
+/// The service file, where there is one: the person's own, else the one that a package brought.
+fn found(context: &Context) -> Result<Option<Found>, Exit> {
+    let own = file(context)?;
+    if own.exists() {
+        return Ok(Some(Found { file: own, own: true, report: here::report().map_err(unreachable)? }));
+    }
+    // Without a manager there is nobody who would go by a package's.
+    let report = here::report().unwrap_or_default();
+    let packaged = report.file.clone().filter(|file| file.exists());
+    Ok(packaged.map(|file| Found { file, own: false, report }))
+}
+
 /// The file, which must be there.
 fn installed(context: &Context) -> Result<PathBuf, Exit> {
-    let file = file(context)?;
-    if file.exists() {
-        return Ok(file);
+    match found(context)? {
+        Some(found) => Ok(found.file),
+        None => {
+            let what = format!("find the service: there is no {}", file(context)?.display());
+            Err(Exit::because(what, "`keypulse service install` installs and starts it"))
+        }
     }
-    let what = format!("find the service: there is no {}", file.display());
-    Err(Exit::because(what, "`keypulse service install` installs and starts it"))
 }
 
 fn installation(context: &Context) -> Result<Installation, Exit> {
@@ -279,14 +317,6 @@ fn write(file: &Path, text: &str) -> Result<bool, Exit> {
     };
     write_atomically(file, before.as_deref(), text).map_err(Exit::failed)?;
     Ok(true)
-}
-
-/// The sandbox lets the service write to its state directory, but not make it.
-fn make_state(context: &Context) -> Result<(), Exit> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let state = context.paths()?.state;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&state);
-    made.map_err(|error| cannot("make", &state, &error))
 }
 
 /// A daemon that somebody runs in a terminal holds the state: the service could not start.

@@ -82,12 +82,10 @@ fn every_restriction_bites() {
     let elsewhere = person.manager.home().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
     person.manager.account().give(&elsewhere);
-    for directory in [&state, &elsewhere] {
-        let program = directory.join("root-id");
-        fs::copy("/usr/bin/id", &program).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
-    }
-    let words = [probe.to_str().unwrap(), in_tmp.path().to_str().unwrap()];
+    let program = elsewhere.join("root-id");
+    fs::copy("/usr/bin/id", &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    let words = [probe.to_str().unwrap(), in_tmp.path().to_str().unwrap(), program.to_str().unwrap()];
 
     let outside = person.outside(&elsewhere, &[&["python3"], &words[..]].concat(), "").ok();
     assert_eq!(outcome(&outside), expected(|row| row.1));

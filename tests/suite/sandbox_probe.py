@@ -1,7 +1,7 @@
 """Tries what a sandbox is to forbid, and prints what came of each try as JSON: true, or the error's name.
 
-usage: sandbox_probe.py FILE
-FILE is in /tmp. Writes to the current directory, which holds `root-id`: `id`, owned by root and set-user-ID.
+usage: sandbox_probe.py FILE PROGRAM
+FILE is in /tmp; PROGRAM is `id`, owned by root and set-user-ID. Writes to the current directory.
 """
 
 import ctypes
@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
-in_tmp = sys.argv[1]
+in_tmp, root_id = sys.argv[1:]
 
 
 def call(name, *arguments):
@@ -67,8 +67,7 @@ def set_user_id():
 
 
 def as_root():
-    """`id`, owned by root and set-user-ID."""
-    if subprocess.run(["./root-id", "-u"], stdout=subprocess.PIPE, check=True).stdout != b"0\n":
+    if subprocess.run([root_id, "-u"], stdout=subprocess.PIPE, check=True).stdout != b"0\n":
         raise OSError(errno.EPERM, "")
 
 

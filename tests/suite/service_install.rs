@@ -233,3 +233,48 @@ fn doctor_sees_a_service_that_is_not_as_it_should_be() {
     person.keypulse(&["service", "install"]).ok();
     assert!(line("service").starts_with("ok | ") && line("daemon").starts_with("ok | "), "{}", line("daemon"));
 }
+
+#[test]
+fn a_packages_unit_serves_where_it_is() {
+    let mail = Mail::start();
+    let person = Person::new(&mail);
+    let dry = person.keypulse(&["service", "install", "--dry-run"]).ok();
+    let (_, text) = dry.split_once('\n').unwrap();
+    // Where packages that a person installs for themselves put theirs (systemd.unit(5)).
+    let unit = person.manager.write(".local/share/systemd/user/keypulse.service", format!("{text}\n"), 0o644);
+    person.manager.systemctl(&["daemon-reload"]).ok();
+
+    let said = person.keypulse(&["service", "install"]).ok();
+    let place = format!("{} is in place", unit.display());
+    assert!(said.contains(&place) && said.contains("started it"), "{said}");
+    assert!(!person.unit().exists(), "it would hide the package's from now on");
+    let status = person.service_status();
+    assert_eq!(status["file"], unit.to_str().unwrap());
+    for fact in ["installed", "current", "enabled", "active"] {
+        assert_eq!(status[fact], true, "{fact}: {status:#}");
+    }
+    let said = person.keypulse(&["service", "uninstall"]).ok();
+    assert!(said.contains("stopped it") && said.contains("stays: it belongs to a package"), "{said}");
+    assert!(unit.exists());
+    assert_eq!(person.service_status()["enabled"], false);
+
+    // One that says something else is no reason not to write one's own.
+    fs::write(&unit, text.replace("WatchdogSec=10min", "WatchdogSec=1h")).unwrap();
+    person.manager.systemctl(&["daemon-reload"]).ok();
+    assert!(person.keypulse(&["service", "install"]).ok().contains("wrote "));
+    assert_eq!(person.service_status()["file"], person.unit().to_str().unwrap());
+}
+
+#[test]
+fn who_does_not_linger_is_told_what_that_means() {
+    let mail = Mail::start();
+    let person = Person::new(&mail);
+    // There is no logind to ask here: its client answers as it would.
+    person.manager.write("bin/loginctl", "#!/bin/sh\necho no\n", 0o755);
+    let path = format!("{}:/usr/bin:/bin", person.manager.home().join("bin").display());
+    let said = |arguments: &[&str]| run(person.client().args(arguments).env("PATH", &path), "").ok();
+    let installed = said(&["service", "install"]);
+    assert!(installed.contains("it runs while you are logged in; for it to start at boot"), "{installed}");
+    assert!(installed.contains("loginctl enable-linger"), "{installed}");
+    assert!(said(&["service", "status"]).contains("lingers   no"), "{installed}");
+}

@@ -136,7 +136,7 @@ fn understood(text: &str) -> Report {
     let state = value("state").unwrap_or("loaded").to_owned();
     let pid = value("pid").and_then(|pid| pid.parse().ok());
     // launchd reads a file when it is loaded, and says nothing of one that changed since.
-    Report { enabled: true, active: state == "running", state, pid, says: None, outdated: false }
+    Report { file: None, enabled: true, active: state == "running", state, pid, says: None, outdated: false }
 }
 
 /// Nobody can say whether that process runs a program that was replaced since.

@@ -47,6 +47,8 @@ impl Installation {
 /// What the service manager says of keypulse.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
+    /// The file that it goes by: the person's own or a package's.
+    pub file: Option<PathBuf>,
     /// It is started at login.
     pub enabled: bool,
     /// It runs.

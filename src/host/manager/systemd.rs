@@ -13,7 +13,7 @@ pub const NAME: &str = "keypulse.service";
 pub const LOG: &str = "journalctl --user -u keypulse";
 
 const START: &str = "ExecStart=%h/.cargo/bin/keypulse run\n";
-const STATE: &str = "ReadWritePaths=-%h/.local/state/keypulse\n";
+const STATE: &str = "%h/.local/state/keypulse";
 const SANDBOX: (&str, &str) = ("# Sandbox: begin\n", "# Sandbox: end\n");
 
 /// Where the unit belongs: `$XDG_CONFIG_HOME/systemd/user` (`systemd.unit(5)`, "User Unit Search Path"). `None` without a home.
@@ -33,7 +33,8 @@ pub fn render(installation: &Installation, sandbox: bool) -> String {
         let state = state.to_string_lossy();
         let variable = quoted(&format!("KEYPULSE_STATE_DIR={state}"), false);
         start = format!("{start}Environment={variable}\n");
-        text = text.replace(STATE, &format!("ReadWritePaths={}\n", quoted(&format!("-{state}"), false)));
+        text = text.replace(&format!("-{STATE}"), &quoted(&format!("-{state}"), false));
+        text = text.replace(STATE, &quoted(&state, true));
     }
     // The socket's usual directory is the manager's to make; another one must be writable.
     if let Some(directory) = installation.socket.as_deref().and_then(Path::parent) {
@@ -77,7 +78,7 @@ pub fn sandbox_works() -> bool {
     let (_, after) = SHIPPED.split_once(SANDBOX.0).unwrap_or_default();
     let (block, _) = after.split_once(SANDBOX.1).unwrap_or_default();
     // The very restrictions of the unit; only the paths are its own, and their specifiers are not expanded here.
-    let settings = block.lines().filter(|line| !line.starts_with('#') && !line.starts_with("ReadWritePaths="));
+    let settings = block.lines().filter(|line| !line.starts_with('#') && !line.contains(STATE));
     let settings: Vec<String> = settings.map(|line| format!("--property={line}")).collect();
     let mut attempt = vec!["--user", "--quiet", "--wait", "--collect", "--property=RuntimeMaxSec=10s"];
     attempt.extend(settings.iter().map(String::as_str));
@@ -146,7 +147,8 @@ pub fn forget() {
 /// # Errors
 /// Where it cannot be asked.
 pub fn report() -> Result<Report, ManagerError> {
-    let properties = "--property=UnitFileState,ActiveState,SubState,MainPID,StatusText,Result,NeedDaemonReload";
+    let properties =
+        "--property=FragmentPath,UnitFileState,ActiveState,SubState,MainPID,StatusText,Result,NeedDaemonReload";
     Ok(understood(&systemctl(&["show", properties, NAME])?))
 }
 
@@ -158,6 +160,7 @@ fn understood(properties: &str) -> Report {
     let (active, detail) = (value("ActiveState"), value("SubState"));
     let detail = if active == "failed" { value("Result") } else { detail };
     Report {
+        file: Some(PathBuf::from(value("FragmentPath"))).filter(|file| file.is_absolute()),
         enabled: value("UnitFileState").starts_with("enabled"),
         active: matches!(active, "active" | "reloading"),
         state: if detail.is_empty() { active.to_owned() } else { format!("{active} ({detail})") },
@@ -226,6 +229,7 @@ mod tests {
             line,
             "Environment=\"KEYPULSE_STATE_DIR=/var/my state\"",
             "ReadWritePaths=\"-/var/my state\"",
+            "ExecStartPre=+/bin/mkdir -p -m 700 \"/var/my state\"",
             "ReadWritePaths=-/s",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
@@ -247,12 +251,13 @@ mod tests {
 
     #[test]
     fn what_the_manager_says_is_understood() {
-        let running = "UnitFileState=enabled\nActiveState=active\nSubState=running\nMainPID=42\nStatusText=1 password healthy\nResult=success\n";
+        let running = "FragmentPath=/usr/lib/systemd/user/keypulse.service\nUnitFileState=enabled\nActiveState=active\nSubState=running\nMainPID=42\nStatusText=1 password healthy\nResult=success\n";
         let report = understood(running);
         assert_eq!((report.enabled, report.active, report.pid), (true, true, Some(42)));
+        assert_eq!(report.file.as_deref(), Some(Path::new("/usr/lib/systemd/user/keypulse.service")));
         assert_eq!((&*report.state, report.says.as_deref()), ("active (running)", Some("1 password healthy")));
         let failed = understood(
-            "UnitFileState=disabled\nActiveState=failed\nSubState=failed\nMainPID=0\nStatusText=\nResult=exit-code\n",
+            "FragmentPath=\nUnitFileState=disabled\nActiveState=failed\nSubState=failed\nMainPID=0\nStatusText=\nResult=exit-code\n",
         );
         assert_eq!(failed, Report { state: "failed (exit-code)".to_owned(), ..Report::default() });
     }

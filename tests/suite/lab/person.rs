@@ -37,10 +37,6 @@ impl Person {
         let log = format!("StandardOutput=append:{0}\nStandardError=append:{0}\n", person.log_file().display());
         let drop_in = ".config/systemd/user/keypulse.service.d/test.conf";
         person.manager.write(drop_in, format!("[Service]\n{log}{extra}"), 0o644);
-        // `service install` makes it; the sandbox keeps keypulse from doing so.
-        let state = person.manager.home().join(".local/state/keypulse");
-        fs::create_dir_all(&state).unwrap();
-        person.manager.account().give(&person.manager.home().join(".local"));
         let start = format!("ExecStart={} run\n", person.program().display());
         person.manager.install("keypulse.service", &UNIT.replace(shipped, &start));
         person
