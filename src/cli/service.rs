@@ -282,13 +282,11 @@ fn found(context: &Context) -> Result<Option<Found>, Exit> {
 
 /// The file, which must be there.
 fn installed(context: &Context) -> Result<PathBuf, Exit> {
-    match found(context)? {
-        Some(found) => Ok(found.file),
-        None => {
-            let what = format!("find the service: there is no {}", file(context)?.display());
-            Err(Exit::because(what, "`keypulse service install` installs and starts it"))
-        }
+    if let Some(found) = found(context)? {
+        return Ok(found.file);
     }
+    let what = format!("find the service: there is no {}", file(context)?.display());
+    Err(Exit::because(what, "`keypulse service install` installs and starts it"))
 }
 
 fn installation(context: &Context) -> Result<Installation, Exit> {
