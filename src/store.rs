@@ -4,15 +4,18 @@
 //! and the key lies beside the database. One process at a time holds the state: [`Store::open`] takes a lock.
 
 mod firsts;
+mod loss;
 mod past;
 mod sound;
 mod tally;
 
+pub use loss::Loss;
 pub use past::PastLogin;
 pub use sound::Soundness;
 
 use std::{
     error, fmt, fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -115,6 +118,13 @@ pub enum StoreError {
         /// Its schema.
         found: usize,
     },
+    /// It is no longer what was written there.
+    Damaged {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it, as a phrase.
+        what: String,
+    },
     /// A row does not say what this version expects.
     Row {
         /// The database.
@@ -143,6 +153,7 @@ impl fmt::Display for StoreError {
                 path.display(),
                 MIGRATIONS.len()
             ),
+            Self::Damaged { path, what } => write!(f, "use the database {}: it is damaged: {what}", path.display()),
             Self::Row { path, .. } => write!(f, "understand a row of the database {}", path.display()),
         }
     }
@@ -151,7 +162,7 @@ impl fmt::Display for StoreError {
 impl error::Error for StoreError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         match self {
-            Self::Held { .. } | Self::Absent | Self::Newer { .. } => None,
+            Self::Held { .. } | Self::Absent | Self::Newer { .. } | Self::Damaged { .. } => None,
             Self::File { source, .. } => Some(source),
             Self::Sqlite { source, .. } => Some(source),
             Self::Row { source, .. } => Some(source),
@@ -165,26 +176,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Held`] where another process has it, others where it cannot be used.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let file = |path: &Path| {
-            let path = path.to_owned();
-            move |source| StoreError::File { path, source }
-        };
-        place::directory(directory).map_err(file(directory))?;
-        let lock_path = directory.join(LOCK);
-        let private = |path: &Path| {
-            place::open(path, fs::OpenOptions::new().create(true).truncate(false).write(true)).map_err(file(path))
-        };
-        let lock = private(&lock_path)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(StoreError::Held { directory: directory.to_owned() }),
-            Err(fs::TryLockError::Error(source)) => return Err(StoreError::File { path: lock_path, source }),
-        }
+        let lock = hold(directory)?;
+        loss::finish(directory)?;
         let path = directory.join(FILE);
-        drop(private(&path)?); // so that SQLite, and its -wal and -shm files, take over the mode
+        loss::refuse_emptied(&path, directory)?;
+        private(&path)?; // so that SQLite, and its -wal and -shm files, take over the mode
         let mut store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, Some(lock))?;
         store.prepare().map_err(|source| store.sqlite(source))?;
         store.migrate()?;
+        store.refuse_damaged()?;
         Ok(store)
     }
 
@@ -197,8 +197,13 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Absent);
         }
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, None)?;
-        match store.version()? {
+        loss::refuse_emptied(&path, directory)?;
+        let mut store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, None)?;
+        let version = store.version().or_else(|error| {
+            store.connection = frozen(&store.path).ok_or(error)?;
+            store.version()
+        });
+        match version? {
             0 => Err(StoreError::Absent),
             found if found > MIGRATIONS.len() => Err(StoreError::Newer { path: store.path.clone(), found }),
             _ => Ok(store),
@@ -287,7 +292,8 @@ impl Store {
     pub fn memory(&self) -> Result<Memory, StoreError> {
         let paused_until = self.meta("paused_until")?;
         let mail = self.meta("mail")?;
-        let mut memory = Memory { last_id: self.last_id()?, paused_until, mail, ..Memory::default() };
+        let lost_at = self.loss()?.map(|loss| loss.at);
+        let mut memory = Memory { last_id: self.last_id()?, paused_until, mail, lost_at, ..Memory::default() };
         for (address, text) in self.rows("SELECT address, memory FROM accounts")? {
             memory.accounts.entry(address).or_default().memory = self.parse(&text)?;
         }
@@ -374,6 +380,41 @@ impl Store {
     fn sqlite(&self, source: rusqlite::Error) -> StoreError {
         StoreError::Sqlite { path: self.path.clone(), source }
     }
+}
+
+/// Makes the state directory where there is none, and takes its lock.
+fn hold(directory: &Path) -> Result<fs::File, StoreError> {
+    place::directory(directory).map_err(|source| StoreError::File { path: directory.to_owned(), source })?;
+    let path = directory.join(LOCK);
+    let lock = private(&path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(StoreError::Held { directory: directory.to_owned() }),
+        Err(fs::TryLockError::Error(source)) => Err(StoreError::File { path, source }),
+    }
+}
+
+/// The database where nothing can be made beside it, as SQLite would like: on a read-only or a full disk. Only where nobody can
+/// be at work on it, and nothing waits in its log.
+fn frozen(path: &Path) -> Option<Connection> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return None;
+    }
+    let encoded = path.as_os_str().as_bytes().iter().map(|byte| match byte {
+        b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => char::from(*byte).to_string(),
+        byte => format!("%{byte:02x}"),
+    });
+    let uri = format!("file:{}?immutable=1", encoded.collect::<String>());
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags).ok()
+}
+
+/// A file for the person alone, made where there is none.
+fn private(path: &Path) -> Result<fs::File, StoreError> {
+    let opened = place::open(path, fs::OpenOptions::new().create(true).truncate(false).write(true));
+    opened.map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
 fn json(value: &impl Serialize) -> rusqlite::Result<String> {

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Time, UnknownName};
+use super::{Time, Trouble, UnknownName};
 use crate::health::{
     credential::{Health, Overall},
     evidence::{Cause, Finding, Service},
@@ -34,7 +34,10 @@ pub struct StatusDocument {
     /// What keeps e-mail from going out; null where nothing does. (Beyond the contract.)
     #[serde(default)]
     pub email: Option<EmailDocument>,
-    /// The worst of all credentials in it; at least warning while paused, or once no e-mail can be sent any more.
+    /// What keeps keypulse itself from its work; mostly nothing. (Beyond the contract.)
+    #[serde(default)]
+    pub troubles: Vec<Trouble>,
+    /// The worst of all credentials in it; at least warning while paused or in trouble, or once no e-mail can be sent any more.
     pub overall: Overall,
     /// How many credentials have each health.
     pub counts: Counts,
@@ -267,20 +270,26 @@ impl StatusDocument {
         });
         let accounts = accounts.iter().map(|account| AccountDocument::build(account, offset_ms)).collect();
         let paused_until = daemon.as_ref().and_then(|daemon| daemon.paused_until);
-        Self::summed_up(time(generated_at), daemon, paused_until, None, accounts)
+        Self::summed_up(time(generated_at), daemon, paused_until, None, Vec::new(), accounts)
     }
 
     /// The same with what keeps e-mail from going out.
     #[must_use]
     pub fn with_email(self, email: Option<EmailDocument>) -> Self {
-        Self::summed_up(self.generated_at, self.daemon, self.paused_until, email, self.accounts)
+        Self::summed_up(self.generated_at, self.daemon, self.paused_until, email, self.troubles, self.accounts)
     }
 
     /// The same where no daemon runs, but the next one will begin with a pause.
     #[must_use]
     pub fn with_pause(self, until: Option<Timestamp>, offset_ms: i64) -> Self {
         let paused_until = until.map(|at| Time::new(at, offset_ms));
-        Self::summed_up(self.generated_at, self.daemon, paused_until, self.email, self.accounts)
+        Self::summed_up(self.generated_at, self.daemon, paused_until, self.email, self.troubles, self.accounts)
+    }
+
+    /// The same with what keeps keypulse from its work.
+    #[must_use]
+    pub fn with_troubles(self, troubles: Vec<Trouble>) -> Self {
+        Self::summed_up(self.generated_at, self.daemon, self.paused_until, self.email, troubles, self.accounts)
     }
 
     /// Only the credentials of these names, their accounts, and what happened to them. Without names: everything.
@@ -301,7 +310,8 @@ impl StatusDocument {
             account.incident = account.incident.take().filter(|incident| incident.credentials.iter().any(asked));
         }
         accounts.retain(|account| !account.credentials.is_empty());
-        let mut document = Self::summed_up(self.generated_at, self.daemon, self.paused_until, None, accounts);
+        let mut document =
+            Self::summed_up(self.generated_at, self.daemon, self.paused_until, None, self.troubles, accounts);
         if self.overall == Overall::Unknown {
             document.overall = Overall::Unknown; // nobody ever looked, so nothing can be told of a part of it either
         }
@@ -318,15 +328,17 @@ impl StatusDocument {
         daemon: Option<DaemonDocument>,
         paused_until: Option<Time>,
         email: Option<EmailDocument>,
+        troubles: Vec<Trouble>,
         accounts: Vec<AccountDocument>,
     ) -> Self {
         let healths = || accounts.iter().flat_map(|account| &account.credentials).map(|credential| credential.health);
         let mut counts = Counts::default();
         healths().for_each(|health| counts.add(health));
         let worst = healths().map(Health::overall).max().unwrap_or(Overall::Unknown);
-        let ended = email.as_ref().is_some_and(|email| email.ended);
-        let overall = if paused_until.is_some() || ended { worst.max(Overall::Warning) } else { worst };
-        Self { schema: SCHEMA, generated_at, daemon, paused_until, email, overall, counts, accounts }
+        let silent = email.as_ref().is_some_and(|email| email.ended);
+        let hindered = paused_until.is_some() || silent || !troubles.is_empty();
+        let overall = if hindered { worst.max(Overall::Warning) } else { worst };
+        Self { schema: SCHEMA, generated_at, daemon, paused_until, email, troubles, overall, counts, accounts }
     }
 }
 
@@ -415,7 +427,7 @@ mod tests {
         let expected = concat!(
             r#"{"schema":1,"generated_at":"2026-11-22T20:00:00Z","#,
             r#""daemon":{"version":"0.1.0","pid":4242,"started_at":"2026-11-22T14:02:00Z","paused_until":null,"online":true},"#,
-            r#""paused_until":null,"email":null,"#,
+            r#""paused_until":null,"email":null,"troubles":[],"#,
             r#""overall":"critical","#,
             r#""counts":{"healthy":0,"degraded":0,"suspect":0,"revoked":1,"rejected":0,"unreadable":0,"stale":0,"unknown":0},"#,
             r#""accounts":[{"address":"johnappleseed@icloud.com","failed_logins_24h":4,"failed_login_limit":12,"ration_frees_at":null,"#,
@@ -452,6 +464,7 @@ mod tests {
     fn a_document_without_our_additions_is_understood() {
         let mut json = serde_json::to_value(sample::document(&sample::accounts())).unwrap();
         json.as_object_mut().unwrap().remove("paused_until");
+        json.as_object_mut().unwrap().remove("troubles");
         json["accounts"][0].as_object_mut().unwrap().remove("ration_frees_at");
         json["accounts"][0].as_object_mut().unwrap().remove("idle_watch");
         json["accounts"][0]["incident"].as_object_mut().unwrap().remove("withdrawn");
@@ -499,6 +512,17 @@ mod tests {
         let document = sample::document(&accounts).only(&[sample::name("phone")]).unwrap();
         assert_eq!(document.overall, Overall::Ok);
         assert_eq!(document.accounts[0].incident, None);
+    }
+
+    #[test]
+    fn a_trouble_is_at_least_a_warning_and_told_of_every_part() {
+        let accounts = [sample::account("jane@me.com", vec![sample::healthy("mutt", None, 3)])];
+        let document = sample::document(&accounts).with_troubles(vec![Trouble::out_of_files()]);
+        assert_eq!(document.overall, Overall::Warning);
+        let part = document.only(&[sample::name("mutt")]).unwrap();
+        assert_eq!((part.overall, part.troubles), (Overall::Warning, vec![Trouble::out_of_files()]));
+        let sick = sample::document(&sample::accounts()).with_troubles(vec![Trouble::out_of_files()]);
+        assert_eq!(sick.overall, Overall::Critical);
     }
 
     #[test]

@@ -16,7 +16,9 @@ mod routes;
 pub(crate) mod sample;
 pub mod server;
 pub mod socket;
+pub mod spare;
 pub mod time;
+pub mod trouble;
 pub mod unknown;
 
 pub use client::{Checked, Client, ClientError};
@@ -28,6 +30,7 @@ pub use problem::Problem;
 pub use server::{Limits, serve};
 pub use socket::{BindError, Listener, bind};
 pub use time::Time;
+pub use trouble::{Trouble, TroubleKind};
 pub use unknown::UnknownName;
 
 use std::{fmt, time::Duration};
@@ -47,7 +50,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(600);
 pub const USUAL_WAIT: Duration = Duration::from_secs(60);
 
 /// What the socket asks of the daemon's loop. Each is answered through its `reply`; a reply that cannot be sent any more
-/// belongs to a client that went away, which is no error.
+/// belongs to a client that went away, which is no error. A reply that is dropped means that it cannot be done now: the
+/// status then says why, in `troubles`.
 #[derive(Debug)]
 pub enum Request {
     /// The status document, of `names` only where there are any.

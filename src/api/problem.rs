@@ -53,6 +53,8 @@ impl Problem {
     pub const UNKNOWN_RESERVATION: &str = "unknown-reservation";
     /// The daemon's loop does not answer.
     pub const NO_ANSWER: &str = "no-answer";
+    /// The state on disk cannot be written: nothing that changes it can be done now.
+    pub const UNWRITABLE: &str = "state-unwritable";
     /// The state on disk cannot be read.
     pub const UNREADABLE: &str = "state-unreadable";
     /// Too many event streams are open.

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{
-    LONGEST_WAIT, Problem, Request, StatusDocument, StreamEvent, USUAL_WAIT, metrics,
+    LONGEST_WAIT, Problem, Request, StatusDocument, StreamEvent, TroubleKind, USUAL_WAIT, metrics,
     server::{Peer, Shared},
 };
 use crate::{
@@ -198,7 +198,7 @@ async fn check(shared: &Shared, body: CheckBody) -> Result<Response<Body>, Box<P
     send(shared, Request::Check { names: names.clone(), wait, reply }).await?;
     match timeout(wait, answer).await {
         Ok(Ok(done)) => Ok(json(StatusCode::OK, &done.map_err(Problem::from)?)),
-        Ok(Err(_)) => Err(Problem::no_answer().into()),
+        Ok(Err(_)) => Err(why_not(shared).await),
         Err(_) => Ok(json(StatusCode::ACCEPTED, &document_of(shared, names).await?)),
     }
 }
@@ -348,7 +348,22 @@ async fn ask<T>(shared: &Shared, request: impl FnOnce(oneshot::Sender<T>) -> Req
     send(shared, request(reply)).await?;
     match timeout(shared.limits.answer, answer).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(_)) | Err(_) => Err(Problem::no_answer().into()),
+        Ok(Err(_)) => Err(why_not(shared).await),
+        Err(_) => Err(Problem::no_answer().into()),
+    }
+}
+
+/// Why the loop took a request and gave no answer: it stops, or can write nothing down.
+async fn why_not(shared: &Shared) -> Box<Problem> {
+    let (reply, answer) = oneshot::channel();
+    if let Err(problem) = send(shared, Request::Status { names: Vec::new(), reply }).await {
+        return problem;
+    }
+    let Ok(Ok(Ok(document))) = timeout(shared.limits.answer, answer).await else { return Problem::no_answer().into() };
+    let unwritable = document.troubles.into_iter().find(|trouble| trouble.kind == TroubleKind::StateUnwritable);
+    match unwritable {
+        Some(trouble) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, Problem::UNWRITABLE, trouble.text).into(),
+        None => Problem::no_answer().into(),
     }
 }
 

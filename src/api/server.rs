@@ -22,7 +22,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Listener, Request, routes};
+use super::{
+    Listener, Request, routes,
+    spare::{Spare, is_out_of_files},
+};
 use crate::place::is_friend;
 
 /// What one client may take. The sizes of headers and bodies are fixed: see `routes.rs`.
@@ -102,9 +105,10 @@ pub async fn serve(listener: Listener, requests: mpsc::Sender<Request>, limits: 
     let streams = Arc::new(Semaphore::new(limits.streams));
     let shared = Arc::new(Shared { requests, limits, streams });
     let mut connections = JoinSet::new();
+    let mut spare = Spare::new();
     loop {
         tokio::select! {
-            (stream, is_friend) = take_one(&listener) => {
+            (stream, is_friend) = take_one(&listener, &mut spare) => {
                 // Others take no place of the person's, however many they are. The semaphores are never closed.
                 let slot = if is_friend {
                     Arc::clone(&slots).acquire_owned().await.ok()
@@ -125,17 +129,24 @@ pub async fn serve(listener: Listener, requests: mpsc::Sender<Request>, limits: 
 }
 
 /// The next connection, and whether it is the daemon's user's or root's.
-async fn take_one(listener: &Listener) -> (UnixStream, bool) {
+async fn take_one(listener: &Listener, spare: &mut Spare) -> (UnixStream, bool) {
+    spare.take_back();
     loop {
         match listener.inner.accept().await {
             Ok((stream, _)) => {
+                spare.note_success();
                 let is_friend = stream.peer_cred().is_ok_and(|peer| is_friend(peer.uid()));
                 return (stream, is_friend);
             }
             Err(error) => {
-                tracing::warn!(%error, "failed to take a connection on the socket");
-                // Out of file descriptors, most likely: it will not be better at once.
-                sleep(Duration::from_millis(500)).await;
+                if spare.is_news() {
+                    tracing::warn!("failed to take a connection on the socket: {error}");
+                }
+                // The one who asks now most likely wants to know why nothing works.
+                if !is_out_of_files(&error) || !spare.give() {
+                    // It will not be better at once.
+                    sleep(Duration::from_millis(500)).await;
+                }
             }
         }
     }

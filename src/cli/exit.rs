@@ -109,11 +109,15 @@ fn about_state(error: &StoreError) -> Option<String> {
             "keypulse keeps its state in a directory of yours that it can write to; name another with KEYPULSE_STATE_DIR"
                 .to_owned(),
         ),
-        StoreError::Sqlite { path, .. } | StoreError::Row { path, .. } => Some(format!(
-            "if it is damaged, stop keypulse and move it away ({}): it is made anew, without what was known",
-            path.display()
+        error if error.is_damage() => Some(
+            "start keypulse (`keypulse service start`, or `keypulse check`): it puts the damaged file aside and begins anew"
+                .to_owned(),
+        ),
+        StoreError::Sqlite { path, .. } => Some(format!(
+            "see that {} can be written and that its disk is not full",
+            path.parent().unwrap_or(path).display()
         )),
-        StoreError::Held { .. } | StoreError::Absent | StoreError::Newer { .. } => None,
+        StoreError::Damaged { .. } | StoreError::Row { .. } | StoreError::Held { .. } | StoreError::Absent | StoreError::Newer { .. } => None,
     }
 }
 

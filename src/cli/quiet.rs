@@ -143,7 +143,7 @@ async fn through(
     // Nothing is begun here, and what is to be told waits for the daemon.
     heart.engine_mut().end();
     let event = wish(&heart)?;
-    drop(heart.step(event)?);
+    heart.step(event, &mut Vec::new())?;
     Ok((heart.document(None), false))
 }
 

@@ -172,7 +172,9 @@ pub(super) async fn alone(context: &Context, names: &[CredentialName]) -> Result
     let mut answered = false;
     let mut event = Event::Check { request: 1, names: names.to_vec() };
     loop {
-        for outward in heart.step(event)? {
+        let mut seen = Vec::new();
+        heart.step(event, &mut seen)?;
+        for outward in seen {
             match outward {
                 Outward::Answer(_) => answered = true,
                 // What is to be told waits for the daemon: the engine hands nothing over here.

@@ -71,6 +71,7 @@ pub fn render(document: &StatusDocument, look: &Look) -> String {
     for account in &document.accounts {
         page.account(account, document);
     }
+    page.troubles(document);
     page.summary(document);
     let mut text = page.lines.join("\n");
     text.push('\n');
@@ -261,6 +262,22 @@ impl Page<'_> {
                 None => " ".repeat(indent),
             };
             self.lines.push(format!("{before}{line}"));
+        }
+    }
+
+    /// What keeps keypulse itself from its work.
+    fn troubles(&mut self, document: &StatusDocument) {
+        for trouble in &document.troubles {
+            let until = trouble.until.filter(|until| *until > self.look.now);
+            let until = until.map(|until| {
+                format!(" No login before {} ({}).", (self.look.local)(until), ahead(until, self.look.now))
+            });
+            let text = printable(&format!("{}{}", trouble.text, until.unwrap_or_default()));
+            let lines = wrapped(&text, self.look.width.saturating_sub(2));
+            for (sign, line) in std::iter::once("! ").chain(std::iter::repeat("  ")).zip(lines) {
+                self.lines.push(format!("{}{line}", self.paint.paint(WARNING, sign)));
+            }
+            self.lines.push(String::new());
         }
     }
 

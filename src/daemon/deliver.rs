@@ -5,7 +5,7 @@
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-use super::{Daemon, RunError, Told, heart::Effect, mail::MailStep};
+use super::{Daemon, RunError, Told, heart::Effect, mail::MailStep, trouble::chain};
 use crate::{
     api::{IncidentEvent, IncidentMessage},
     health::{
@@ -206,10 +206,4 @@ impl Daemon {
             self.complaints.insert(channel, words);
         }
     }
-}
-
-/// An error with its reasons, on one line for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let reasons = std::iter::successors(error.source(), |reason| reason.source());
-    reasons.fold(error.to_string(), |text, reason| format!("{text}: {reason}"))
 }

@@ -1,22 +1,26 @@
 //! The engine with its disk, its clock and its probes: what the daemon and a lone `check` share.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
-use tracing::{debug, info};
+use tracing::{debug, error, info};
 
-use super::{Past, RunError, guest::target, route::trouble};
+use super::{Past, RunError, guest::target, route, trouble};
 use crate::{
-    api::{DaemonInfo, StatusDocument},
+    api::{DaemonInfo, StatusDocument, Trouble},
     config::{self, Config},
     health::{
         account::CredentialSetup,
         credential::Transition,
         engine::Engine,
-        event::{Action, Event, Handover, Order, Record, Setup},
+        event::{Action, Event, Handover, Memory, Order, Record, Setup},
         evidence::{Cause, Outcome, Service},
         mail::{Loan, NoLoan},
         name::{Address, CredentialName},
@@ -31,7 +35,7 @@ use crate::{
     },
     probe::{Ended, Prober},
     secret::{AppPassword, Asked, DigestKey, Reader, Unavailable},
-    store::{Store, StoreError},
+    store::{Loss, Store, StoreError},
 };
 
 /// Configuration and state.
@@ -101,9 +105,13 @@ pub struct Heart {
     config: Config,
     engine: Engine,
     store: Store,
+    /// When the state was last found damaged.
+    loss: Option<Loss>,
     clock: Clock,
     alarm: Alarm,
     sleep: SleepMeter,
+    /// The machine slept, and the engine does not know yet.
+    woken: bool,
     /// The system does not deny that there is a network.
     pub(super) network_up: bool,
     key: Arc<DigestKey>,
@@ -125,23 +133,30 @@ impl Heart {
     /// # Errors
     /// Where configuration, state or certificates cannot be used.
     pub fn new(config: Config, paths: &Paths) -> Result<(Self, mpsc::UnboundedReceiver<Effect>), RunError> {
-        let store = Store::open(&paths.state)?;
+        let (store, memory) = match Store::open(&paths.state).and_then(|store| Ok((store.memory()?, store))) {
+            Ok((memory, store)) => (store, memory),
+            Err(error) if error.is_damage() => begin_anew(&paths.state, &error)?,
+            Err(error) => return Err(error.into()),
+        };
+        let loss = store.loss()?;
         let key = DigestKey::load_or_create(&paths.state)
             .map_err(|source| RunError::Key { directory: paths.state.clone(), source })?;
         let key = Arc::new(key);
         let prober = Arc::new(Prober::new(config.extra_ca.as_deref()).map_err(RunError::Prober)?);
         let clock = Clock::resume(store.anchor()?.as_ref());
         let now = clock.now();
-        let engine = Engine::new(setup(&config), store.memory()?, seed(now), now);
+        let engine = Engine::new(setup(&config), memory, seed(now), now);
         let (effects, receiver) = mpsc::unbounded_channel();
         let alarm = Alarm::new();
         let heart = Self {
             config,
             engine,
             store,
+            loss,
             clock,
             alarm,
             sleep: SleepMeter::start(),
+            woken: false,
             network_up: true,
             key,
             reader: Arc::new(Reader::new()),
@@ -195,8 +210,17 @@ impl Heart {
     pub fn document(&self, daemon: Option<DaemonInfo>) -> StatusDocument {
         let now = self.now();
         let document = StatusDocument::build(&self.engine.status(now), daemon, now, self.offset_ms());
-        let email = trouble(&self.config, &self.engine, now, self.offset_ms());
-        document.with_pause(self.engine.paused_until(), self.offset_ms()).with_email(email)
+        let email = route::trouble(&self.config, &self.engine, now, self.offset_ms());
+        document
+            .with_pause(self.engine.paused_until(), self.offset_ms())
+            .with_email(email)
+            .with_troubles(self.troubles())
+    }
+
+    /// What keeps it from its work, as far as can be seen from here.
+    fn troubles(&self) -> Vec<Trouble> {
+        let lost = self.loss.as_ref().and_then(|loss| trouble::lost(loss, self.now(), self.offset_ms()));
+        lost.into_iter().chain(trouble::out_of_files()).collect()
     }
 
     /// What happened, for those who ask.
@@ -248,19 +272,22 @@ impl Heart {
         }
     }
 
-    /// One event through the engine: written down first, then carried out. Returns what others can see of it.
+    /// One event through the engine: written down first, then carried out. Adds what others can see of it to `outward`.
     ///
     /// # Errors
-    /// Where it cannot be written down. Then nothing of it was carried out, and the process must not go on.
-    pub fn step(&mut self, event: Event) -> Result<Vec<Outward>, StoreError> {
-        let mut outward = Vec::new();
-        // Before anything else: an answer that waited through the sleep must not count.
+    /// Where it cannot be written down. Then nothing of it was carried out, and all is as before: it can be tried again. What
+    /// was added before that is to be shown all the same.
+    pub fn step(&mut self, event: Event, outward: &mut Vec<Outward>) -> Result<(), StoreError> {
         if self.sleep.slept() {
             info!("the machine slept");
-            self.take(self.woke(), &mut outward)?;
+            self.woken = true;
         }
-        self.take(event, &mut outward)?;
-        Ok(outward)
+        // Before anything else: an answer that waited through the sleep must not count.
+        if self.woken {
+            self.take(self.woke(), outward)?;
+            self.woken = false;
+        }
+        self.take(event, outward)
     }
 
     /// What the engine is told when the machine woke up.
@@ -270,8 +297,7 @@ impl Heart {
 
     fn take(&mut self, event: Event, outward: &mut Vec<Outward>) -> Result<(), StoreError> {
         let now = self.now();
-        let actions = self.engine.handle(event, now);
-        self.write(&actions)?;
+        let actions = self.decide(|engine| engine.handle(event, now))?;
         for action in actions {
             match action {
                 Action::Record(Record::Transition(transition)) => outward.push(Outward::Transition(transition)),
@@ -296,13 +322,18 @@ impl Heart {
     /// Where it cannot be written down.
     pub fn reserve(&mut self, account: &Address) -> Result<Result<u64, Timestamp>, StoreError> {
         let now = self.now();
-        match self.engine.reserve(account, now) {
+        let mut reserved = Ok(0);
+        self.decide(|engine| match engine.reserve(account, now) {
             Ok((id, actions)) => {
-                self.write(&actions)?;
-                Ok(Ok(id))
+                reserved = Ok(id);
+                actions
             }
-            Err(frees_at) => Ok(Err(frees_at)),
-        }
+            Err(frees_at) => {
+                reserved = Err(frees_at);
+                Vec::new()
+            }
+        })?;
+        Ok(reserved)
     }
 
     /// Lends a login of a watched account to a message.
@@ -311,13 +342,18 @@ impl Heart {
     /// Where it cannot be written down.
     pub(super) fn lend(&mut self, loan: &Loan) -> Result<Result<u64, NoLoan>, StoreError> {
         let now = self.now();
-        match self.engine.lend(loan, now) {
+        let mut lent = Ok(0);
+        self.decide(|engine| match engine.lend(loan, now) {
             Ok((id, actions)) => {
-                self.write(&actions)?;
-                Ok(Ok(id))
+                lent = Ok(id);
+                actions
             }
-            Err(no) => Ok(Err(no)),
-        }
+            Err(no) => {
+                lent = Err(no);
+                Vec::new()
+            }
+        })?;
+        Ok(lent)
     }
 
     /// What it takes to make a login elsewhere.
@@ -331,9 +367,26 @@ impl Heart {
     /// Where it cannot be written down.
     pub fn settle(&mut self, id: u64, rejected: bool) -> Result<bool, StoreError> {
         let now = self.now();
-        let actions = self.engine.settle_reserved(id, rejected, now);
-        self.write(&actions)?;
-        Ok(!actions.is_empty())
+        Ok(!self.decide(|engine| engine.settle_reserved(id, rejected, now))?.is_empty())
+    }
+
+    /// Whether the state can be written.
+    ///
+    /// # Errors
+    /// Where it cannot.
+    pub fn try_to_write(&mut self) -> Result<(), StoreError> {
+        self.store.commit([], &self.clock.anchor())
+    }
+
+    /// A step of the engine that is taken when it is written down, and not at all otherwise.
+    fn decide(&mut self, step: impl FnOnce(&mut Engine) -> Vec<Action>) -> Result<Vec<Action>, StoreError> {
+        let before = self.engine.clone();
+        let actions = step(&mut self.engine);
+        if let Err(error) = self.write(&actions) {
+            self.engine = before;
+            return Err(error);
+        }
+        Ok(actions)
     }
 
     fn write(&mut self, actions: &[Action]) -> Result<(), StoreError> {
@@ -476,6 +529,19 @@ impl Heart {
         self.tasks.abort_all();
         self.secrets.clear();
     }
+}
+
+/// A state without what was known, in place of the damaged one.
+fn begin_anew(state: &Path, damage: &StoreError) -> Result<(Store, Memory), StoreError> {
+    let why = trouble::chain(damage);
+    let (store, loss) = Store::replace(state, &why, Clock::resume(None).now())?;
+    error!(
+        "failed to {why}; it is kept as {}, and keypulse begins anew, without what it knew. As failed logins may be forgotten \
+         with it, none is made for 24 hours",
+        loss.kept_as.display()
+    );
+    let memory = store.memory()?;
+    Ok((store, memory))
 }
 
 /// What the metrics count, from the stored state.

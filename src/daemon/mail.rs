@@ -126,13 +126,18 @@ impl Daemon {
                 let leave = self.leave(digest, loan.as_ref())?;
                 if let Err(Leave::Go(Some(login))) = reply.send(leave) {
                     // Its task is gone.
-                    self.heart.settle(login, false)?;
+                    match self.heart.settle(login, false) {
+                        Ok(_) => {}
+                        Err(error) => return self.stand_still(error).map(drop),
+                    }
                 }
                 Ok(())
             }
             MailStep::Giving { id, reply } => {
-                self.step(Event::Given(id))?;
-                let _ = reply.send(());
+                // What cannot be written down is not given: without an answer it is withheld.
+                if self.wish(Event::Given(id))? {
+                    let _ = reply.send(());
+                }
                 Ok(())
             }
             MailStep::Ended(mailed) => self.mailed(mailed),
@@ -172,7 +177,17 @@ impl Daemon {
         };
         let now = self.heart.now();
         let soon = now + self.heart.config().policy.interval.min(BUSY);
-        Ok(match self.heart.lend(loan)? {
+        if !self.can_write()? {
+            return Ok(Leave::NotBefore(soon, None));
+        }
+        let lent = match self.heart.lend(loan) {
+            Ok(lent) => lent,
+            Err(error) => {
+                self.stand_still(error)?;
+                return Ok(Leave::NotBefore(soon, None));
+            }
+        };
+        Ok(match lent {
             Ok(login) => Leave::Go(Some(login)),
             Err(NoLoan::Busy) => Leave::NotBefore(soon, None),
             Err(NoLoan::Paused) => Leave::NotBefore(now + self.heart.config().policy.interval, None),

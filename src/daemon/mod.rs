@@ -12,6 +12,8 @@ mod mail;
 mod past;
 mod requests;
 mod route;
+mod standstill;
+mod trouble;
 mod wishes;
 
 use deliver::{Handing, Showing};
@@ -23,6 +25,7 @@ use mail::Mailroom;
 pub use mail::why;
 pub use past::{Past, Stored};
 pub use route::{Route, Watched, route};
+use standstill::Standstill;
 
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 
@@ -168,6 +171,8 @@ pub struct Daemon {
     /// What was last said of a channel that does not work: once is enough.
     complaints: BTreeMap<Channel, String>,
     next_request: u64,
+    /// While the state cannot be written.
+    standstill: Option<Standstill>,
 }
 
 /// Who waits for the rounds of a request.
@@ -217,6 +222,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
         mailroom,
         complaints: BTreeMap::new(),
         next_request: 0,
+        standstill: None,
         options,
     };
     daemon.said_at_start();
@@ -254,11 +260,12 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
                 daemon.step(Event::Unlocked)?;
             }
             Some(event) = next(desktop_events.as_mut()) => daemon.desktop_event(event)?,
-            () = daemon.heart.alarm() => {
+            () = daemon.until_next_try() => daemon.try_again()?,
+            () = daemon.heart.alarm(), if daemon.standstill.is_none() => {
                 daemon.step(Event::Timer)?;
                 if daemon.heart.now().since(tidied_at) >= TIDY {
                     tidied_at = daemon.heart.now();
-                    daemon.heart.tidy()?;
+                    daemon.tidy()?;
                 }
             }
             never = &mut server => match never {},
@@ -304,6 +311,7 @@ impl Daemon {
         handings: &mut mpsc::UnboundedReceiver<Handing>,
     ) -> Result<(), RunError> {
         let deadline = tokio::time::Instant::now() + WIND_DOWN;
+        self.try_again()?;
         self.heart.engine_mut().end();
         while !self.heart.engine().is_idle() || self.heart.engine().is_telling() {
             tokio::select! {
@@ -316,6 +324,18 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// Deletes what is too old. Where that fails it can wait; what must be written fails soon enough.
+    fn tidy(&mut self) -> Result<(), RunError> {
+        match self.heart.tidy() {
+            Err(error) if error.is_damage() => Err(error.into()),
+            Err(error) => {
+                warn!("failed to {}", trouble::chain(&error));
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
     }
 
     fn said_at_start(&self) {
@@ -334,9 +354,9 @@ impl Daemon {
         }
     }
 
-    /// One event through the engine, and everything that follows from it.
-    fn step(&mut self, event: Event) -> Result<(), RunError> {
-        for outward in self.heart.step(event)? {
+    /// What others can see of a step that is written down.
+    fn show(&mut self, outward: Vec<Outward>) {
+        for outward in outward {
             match outward {
                 Outward::Transition(transition) => self.tell_transition(&transition),
                 Outward::Incident { tidings, account } => {
@@ -357,7 +377,6 @@ impl Daemon {
         }
         let now = self.heart.now();
         service::status(&self.heart.engine().status(now), now, self.heart.offset_ms());
-        Ok(())
     }
 
     fn tell_transition(&self, transition: &Transition) {
@@ -384,7 +403,11 @@ impl Daemon {
             paused_until: self.heart.engine().paused_until(),
             online: self.heart.engine().online(),
         };
-        self.heart.document(Some(info))
+        let mut document = self.heart.document(Some(info));
+        let Some(standstill) = &self.standstill else { return document };
+        let mut troubles = vec![standstill.trouble(self.heart.offset_ms())];
+        troubles.append(&mut document.troubles);
+        document.with_troubles(troubles)
     }
 
     /// Reads the configuration again. An invalid one changes nothing.

@@ -2,13 +2,13 @@
 //!
 //! Reads only; decides nothing.
 
-use super::{Paths, heart, route::trouble};
+use super::{Paths, heart, route, trouble};
 use crate::{
     api::{HistoryQuery, PastError, StatusDocument, TransitionDocument, UnknownName},
     config::Config,
     health::{credential::Overall, engine::Engine, event::Memory, name::CredentialName, schedule::Timestamp},
     host::clock::Clock,
-    store::{Store, StoreError},
+    store::{Loss, Store, StoreError},
 };
 
 /// The state and the engine's view of it at one moment.
@@ -59,6 +59,7 @@ impl Past<'_> {
 /// The stored state, for where no daemon runs. Nothing is locked, written or asked.
 pub struct Stored {
     store: Option<Store>,
+    loss: Option<Loss>,
     engine: Engine,
     clock: Clock,
     config: Config,
@@ -79,8 +80,9 @@ impl Stored {
             Err(error) => return Err(error),
         };
         let now = clock.now();
+        let loss = store.as_ref().map(Store::loss).transpose()?.flatten();
         let engine = Engine::new(heart::setup(config), memory, heart::seed(now), now);
-        Ok(Self { store, engine, clock, config: config.clone() })
+        Ok(Self { store, loss, engine, clock, config: config.clone() })
     }
 
     /// The status document.
@@ -89,8 +91,10 @@ impl Stored {
         let now = self.clock.now();
         let (engine, offset_ms) = (&self.engine, self.clock.offset_ms());
         let document = StatusDocument::build(&engine.status(now), None, now, offset_ms);
-        let email = trouble(&self.config, engine, now, offset_ms);
-        let mut document = document.with_pause(engine.paused_until(), offset_ms).with_email(email);
+        let email = route::trouble(&self.config, engine, now, offset_ms);
+        let lost = self.loss.as_ref().and_then(|loss| trouble::lost(loss, now, offset_ms));
+        let document = document.with_pause(engine.paused_until(), offset_ms).with_email(email);
+        let mut document = document.with_troubles(lost.into_iter().collect());
         if self.store.is_none() {
             document.overall = Overall::Unknown; // nobody ever looked
         }

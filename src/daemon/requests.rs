@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl Daemon {
-    /// Answers a request, or keeps its reply until its rounds are done.
+    /// Answers a request, or keeps its reply until its rounds are done. One that cannot be written down now gets none: the
+    /// socket then says why.
     pub(super) fn request(&mut self, request: Request) -> Result<(), RunError> {
         // A reply that cannot be sent belongs to a client that went away.
         match request {
@@ -25,32 +26,42 @@ impl Daemon {
                 let request = self.next_request;
                 self.waiting.retain(|_, waiting| !waiting.reply.is_closed());
                 self.waiting.insert(request, Waiting { names: names.clone(), reply });
-                self.step(Event::Check { request, names })?;
+                if !self.wish(Event::Check { request, names })? {
+                    self.waiting.remove(&request);
+                }
             }
             Request::Subscribe { reply } => {
                 let _ = reply.send(self.stream.subscribe());
             }
             Request::Snooze { target, length, reply } => {
-                let _ = reply.send(match self.heart.snoozable(&target) {
-                    Ok(account) => self.snooze(account, length).map(|()| Ok(self.document()))?,
-                    Err(error) => Err(error),
-                });
+                let answer = match self.heart.snoozable(&target) {
+                    Ok(account) => self.snooze(account, length)?.then(|| Ok(self.document())),
+                    Err(error) => Some(Err(error)),
+                };
+                if let Some(answer) = answer {
+                    let _ = reply.send(answer);
+                }
             }
             Request::Unsnooze { target, reply } => {
-                let _ = reply.send(match self.heart.account_of(&target) {
-                    Ok(account) => self.step(Event::Unsnooze { account }).map(|()| Ok(self.document()))?,
-                    Err(unknown) => Err(unknown),
-                });
+                let answer = match self.heart.account_of(&target) {
+                    Ok(account) => self.wish(Event::Unsnooze { account })?.then(|| Ok(self.document())),
+                    Err(unknown) => Some(Err(unknown)),
+                };
+                if let Some(answer) = answer {
+                    let _ = reply.send(answer);
+                }
             }
             Request::Pause { length, reply } => {
-                self.step(Event::Pause { length })?;
-                info!("paused: nothing is done by itself");
-                let _ = reply.send(self.document());
+                if self.wish(Event::Pause { length })? {
+                    info!("paused: nothing is done by itself");
+                    let _ = reply.send(self.document());
+                }
             }
             Request::Resume { reply } => {
-                self.step(Event::Resume)?;
-                info!("resumed");
-                let _ = reply.send(self.document());
+                if self.wish(Event::Resume)? {
+                    info!("resumed");
+                    let _ = reply.send(self.document());
+                }
             }
             Request::History { query, reply } => {
                 let _ = reply.send(self.heart.past().history(&query));
@@ -64,18 +75,29 @@ impl Daemon {
                 let _ = reply.send(self.reload()?);
             }
             Request::Reserve { account, reply } => {
-                let answer = match self.heart.reserve(&account)? {
-                    Ok(id) => {
+                if !self.can_write()? {
+                    return Ok(());
+                }
+                let answer = match self.heart.reserve(&account) {
+                    Err(error) => return self.stand_still(error).map(drop),
+                    Ok(Ok(id)) => {
                         let left = self.heart.engine().logins_left(&account, self.heart.now());
                         Ok(Reservation { id, left })
                     }
-                    Err(frees_at) => Err(RationUsedUp { frees_at: Some(Time::new(frees_at, self.heart.offset_ms())) }),
+                    Ok(Err(frees_at)) => {
+                        Err(RationUsedUp { frees_at: Some(Time::new(frees_at, self.heart.offset_ms())) })
+                    }
                 };
                 let _ = reply.send(answer);
             }
             Request::Settle { id, rejected, reply } => {
-                let known = self.heart.settle(id, rejected)?;
-                let _ = reply.send(if known { Ok(()) } else { Err(UnknownReservation) });
+                if !self.can_write()? {
+                    return Ok(());
+                }
+                match self.heart.settle(id, rejected) {
+                    Err(error) => return self.stand_still(error).map(drop),
+                    Ok(known) => drop(reply.send(if known { Ok(()) } else { Err(UnknownReservation) })),
+                }
             }
             Request::Tally { reply } => {
                 let _ = reply.send(self.heart.tally().map_err(|error| error.to_string()));

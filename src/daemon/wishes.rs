@@ -51,10 +51,13 @@ impl Heart {
 
 impl Daemon {
     /// Nothing is said of the account's incident for a while, and what stands of it on the desktop goes.
-    pub(super) fn snooze(&mut self, account: Address, length: Duration) -> Result<(), RunError> {
-        self.step(Event::Snooze { account, length })?;
-        self.clear_snoozed();
-        Ok(())
+    /// Whether that could be written down.
+    pub(super) fn snooze(&mut self, account: Address, length: Duration) -> Result<bool, RunError> {
+        let done = self.wish(Event::Snooze { account, length })?;
+        if done {
+            self.clear_snoozed();
+        }
+        Ok(done)
     }
 
     /// Takes the messages of snoozed incidents off the desktop. Those that are gone already stay gone.
@@ -75,7 +78,7 @@ impl Daemon {
     /// The person chose "Snooze 1 day" on the notification.
     pub(super) fn snooze_for_a_day(&mut self, incident: u64) -> Result<(), RunError> {
         match self.heart.engine().account_with(incident).cloned() {
-            Some(account) => self.snooze(account, DAY),
+            Some(account) => self.snooze(account, DAY).map(drop),
             None => Ok(()), // it is over meanwhile
         }
     }

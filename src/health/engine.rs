@@ -28,6 +28,8 @@ pub struct Engine {
     pub(super) accounts: Vec<Account>,
     /// By address in lower case: an account keeps its ration when it leaves the configuration.
     pub(super) rations: BTreeMap<String, Ration>,
+    /// When what was known before was lost.
+    pub(super) lost_at: Option<Timestamp>,
     pub(super) strangers: BTreeMap<String, StoredAccount>,
     pub(super) dice: Dice,
     pub(super) last_id: u64,
@@ -64,6 +66,7 @@ impl Engine {
             channels: Vec::new(),
             accounts: Vec::new(),
             rations: BTreeMap::new(),
+            lost_at: memory.lost_at,
             strangers: memory.accounts,
             dice: Dice::new(seed),
             last_id: memory.last_id,
@@ -78,7 +81,8 @@ impl Engine {
             stance: Stance::Running,
         };
         for (key, stored) in &mut engine.strangers {
-            engine.rations.insert(key.clone(), Ration::restore(std::mem::take(&mut stored.spent)));
+            let ration = unknown(Ration::restore(std::mem::take(&mut stored.spent)), memory.lost_at, &engine.policy);
+            engine.rations.insert(key.clone(), ration);
         }
         engine.configure(setup, now);
         engine
@@ -153,7 +157,7 @@ impl Engine {
     /// An account that enters the configuration, with what was remembered of it.
     fn remembered(&mut self, address: &Address, now: Timestamp) -> Account {
         let stored = self.strangers.remove(&address.key()).unwrap_or_default();
-        self.rations.entry(address.key()).or_default();
+        self.ration_mut(address.key());
         let mut outbox = Outbox::restore(stored.deliveries);
         let lost = outbox.after_restart(now);
         let (closed, open): (Vec<_>, Vec<_>) =
@@ -348,6 +352,17 @@ impl Engine {
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
+    /// The ration of the account with this key, whether or not it is configured.
+    pub(super) fn ration_mut(&mut self, key: String) -> &mut Ration {
+        let unknown = self.unknown_ration();
+        self.rations.entry(key).or_insert(unknown)
+    }
+
+    /// The ration of an account that nothing is remembered of.
+    pub(super) fn unknown_ration(&self) -> Ration {
+        unknown(Ration::default(), self.lost_at, &self.policy)
+    }
+
     pub(super) const fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
@@ -470,7 +485,7 @@ impl Engine {
     pub fn reserve(&mut self, account: &Address, now: Timestamp) -> Result<(u64, Vec<Action>), Timestamp> {
         let id = self.next_id();
         let limit = self.policy.failed_logins_per_account;
-        self.rations.entry(account.key()).or_default().reserve(id, Purse::New, limit, now)?;
+        self.ration_mut(account.key()).reserve(id, Purse::New, limit, now)?;
         let record = Record::Spent { account: account.clone(), spent: Spent { id, at: now } };
         Ok((id, vec![Action::Record(record)]))
     }
@@ -525,6 +540,14 @@ impl Engine {
             };
             actions.push(Action::Record(Record::Account(Box::new(row))));
         }
+    }
+}
+
+/// A ration of which only what came after `lost_at` is known.
+fn unknown(ration: Ration, lost_at: Option<Timestamp>, policy: &Policy) -> Ration {
+    match lost_at {
+        Some(at) => ration.used_up(policy.failed_logins_per_account, at),
+        None => ration,
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Memory {
     pub paused_until: Option<Timestamp>,
     /// What keeps e-mail from going out.
     pub mail: Option<MailTrouble>,
+    /// When all that was known before was lost. How many logins failed in the day before that is not known, so the ration
+    /// counts as used up then.
+    pub lost_at: Option<Timestamp>,
     /// By address, in lower case.
     pub accounts: BTreeMap<String, StoredAccount>,
 }

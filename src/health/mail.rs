@@ -108,7 +108,7 @@ impl Engine {
             }
         }
         let id = self.next_id();
-        let ration = self.rations.entry(loan.account.key()).or_default();
+        let ration = self.ration_mut(loan.account.key());
         let reserved = ration.reserve(id, Purse::Routine, policy.failed_logins_per_account, now);
         reserved.map_err(NoLoan::RationUsedUp)?;
         for account in self.accounts.iter_mut().filter(|account| account.address == loan.account) {

@@ -51,6 +51,14 @@ impl Ration {
         Self { spent }
     }
 
+    /// Counts all that there was as spent at `at`: what was spent before is not known.
+    #[must_use]
+    pub fn used_up(mut self, limit: u32, at: Timestamp) -> Self {
+        // No attempt has this number, so nothing gives one of these back.
+        self.spent.extend((0..limit).map(|_| Spent { id: 0, at }));
+        self
+    }
+
     /// Whether attempt `id` is in it.
     #[must_use]
     pub fn holds(&self, id: u64) -> bool {
@@ -147,6 +155,17 @@ mod tests {
         let mut ration = Ration::default();
         ration.reserve(1, Purse::New, 1, at(0)).unwrap();
         assert_eq!(ration.reserve(2, Purse::New, 1, at(5)), Err(at(0) + DAY));
+    }
+
+    #[test]
+    fn what_is_not_known_counts_as_spent_for_a_day() {
+        let mut ration = Ration::restore(vec![Spent { id: 7, at: at(10) }]).used_up(12, at(20));
+        for purse in [Purse::Routine, Purse::Retest, Purse::Person] {
+            assert_eq!(ration.reserve(8, purse, 12, at(30)), Err(at(20) + DAY));
+        }
+        ration.settle(0, false, at(30));
+        ration.reserve(9, Purse::Person, 12, at(20) + DAY).unwrap();
+        assert_eq!(ration.used(at(20) + DAY), 1);
     }
 
     #[test]

@@ -40,7 +40,8 @@ impl Engine {
     /// How many failed logins a person may still spend on this account, configured or not.
     #[must_use]
     pub fn logins_left(&self, address: &Address, now: Timestamp) -> u32 {
-        let used = self.rations.get(&address.key()).map_or(0, |ration| ration.used(now));
+        let ration = self.rations.get(&address.key()).cloned().unwrap_or_else(|| self.unknown_ration());
+        let used = ration.used(now);
         self.policy.failed_logins_per_account.saturating_sub(used)
     }
 

@@ -54,6 +54,14 @@ pub fn status(accounts: &[AccountStatus], now: Timestamp, offset_ms: i64) {
     drop(line);
 }
 
+/// Tells the manager what keeps keypulse from its work, in one line.
+pub fn trouble(words: &str) {
+    #[cfg(target_os = "linux")]
+    notify(&[sd_notify::NotifyState::Status(words)]);
+    #[cfg(not(target_os = "linux"))]
+    let _ = words;
+}
+
 /// "4 passwords healthy, next check 14:05", "1 revoked, 3 healthy, next check 14:05".
 #[must_use]
 pub fn summary(accounts: &[AccountStatus], local: &dyn Fn(Timestamp) -> String) -> String {

@@ -1,4 +1,4 @@
-//! From a host name to a TCP connection, over IPv6 and IPv4.
+//! From addresses to a TCP connection, over IPv6 and IPv4.
 //!
 //! Tries all addresses as RFC 8305 advises: families in turn, IPv6 first, the next one after 250 ms or as soon as one
 //! fails. A broken IPv6 must not look like a dead network (`facts/icloud.md` 8.7). Sends nothing.
@@ -10,8 +10,9 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use rustix::io::Errno;
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::TcpStream,
     time::{Instant, sleep_until},
 };
 
@@ -22,20 +23,8 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// More addresses than this are not tried.
 const ADDRESSES: usize = 16;
 
-/// The addresses of a host, in the order in which to try them. An address is taken as it is, without asking anybody.
-pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Heard> {
-    let found: Vec<SocketAddr> = match lookup_host((host, port)).await {
-        Ok(addresses) => addresses.collect(),
-        Err(_) => Vec::new(),
-    };
-    if found.is_empty() {
-        return Err(Heard::NoNetwork(format!("the name {host} could not be resolved")));
-    }
-    Ok(in_turn(found))
-}
-
 /// IPv6 and IPv4 in turn, each family in the resolver's order.
-fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+pub(super) fn in_turn(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let (six, four): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv6);
     let (mut six, mut four) = (six.into_iter(), four.into_iter());
     let mut order = Vec::new();
@@ -73,11 +62,22 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Heard
     }
 }
 
+/// Whether this is for lack of file descriptors, the process's or the system's.
+pub(super) fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// There is none for a connection.
+pub(super) fn no_file() -> Heard {
+    Heard::Unreachable("keypulse may open no further connection: its limit of file descriptors is reached".into())
+}
+
 /// Why no address took the connection; the last in this order says most about the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
     NoRoute,
     NoAnswer,
+    NoFile,
     Other,
     Refused,
 }
@@ -86,6 +86,7 @@ impl Trouble {
     #[expect(clippy::wildcard_enum_match_arm, reason = "std adds error kinds; an unknown one is no lack of network")]
     fn of(error: &io::Error) -> Self {
         match error.kind() {
+            _ if is_out_of_files(error) => Self::NoFile,
             ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => Self::Refused,
             ErrorKind::TimedOut => Self::NoAnswer,
             ErrorKind::NetworkUnreachable
@@ -100,6 +101,7 @@ impl Trouble {
         match self {
             Self::NoRoute => Heard::NoNetwork("there is no route to the server".into()),
             Self::NoAnswer => Heard::Silence(Stage::Connecting, None),
+            Self::NoFile => no_file(),
             Self::Other => Heard::Unreachable("the system did not let the connection be made (a firewall?)".into()),
             Self::Refused => Heard::Unreachable("the server refused the connection".into()),
         }
@@ -152,11 +154,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_there_is_unreachable_and_no_name_is_offline() {
+    async fn nobody_there_is_unreachable() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
         assert!(matches!(connect(&[address]).await, Err(Heard::Unreachable(_))));
-        assert!(matches!(resolve("keypulse.invalid", 993).await, Err(Heard::NoNetwork(_))));
     }
 }

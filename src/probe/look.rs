@@ -54,7 +54,7 @@ pub async fn look(
     let mut look = Look { addresses: vec![], connected: false, trouble: None, certificate: None, took: Duration::ZERO };
     let begun = Instant::now();
     let talk = async {
-        let resolving = connect::resolve(&server.host, server.port);
+        let resolving = super::resolve::resolve(&server.host, server.port);
         let addresses = deadline.bound(Stage::Resolving, resolving).await?;
         look.addresses = addresses.iter().map(std::net::SocketAddr::ip).collect();
         let name = tls::server_name(&server.host)?;

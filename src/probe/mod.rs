@@ -14,6 +14,7 @@ mod idle;
 mod imap;
 mod look;
 mod post;
+mod resolve;
 mod smtp;
 mod tls;
 
@@ -122,7 +123,7 @@ impl Prober {
             let words = "the user name is empty or holds a control character; no login was sent";
             return Err(Heard::LoginNotOffered(words));
         }
-        let resolving = connect::resolve(&target.server.host, target.server.port);
+        let resolving = resolve::resolve(&target.server.host, target.server.port);
         let addresses = terms.deadline.bound(Stage::Resolving, resolving).await?;
         let begun = Instant::now();
         let talked = self.talk(target, &addresses, &attempt).await;

@@ -19,17 +19,23 @@ impl Store {
     /// # Errors
     /// Where it cannot be read at all.
     pub fn soundness(&self) -> Result<Soundness, StoreError> {
+        let damage = self.damage(3)?;
+        if damage.is_empty() {
+            self.memory()?;
+        }
+        Ok(Soundness { schema: self.version()?, known: MIGRATIONS.len(), damage })
+    }
+
+    /// What SQLite finds wrong with it, at most `most` lines.
+    pub(super) fn damage(&self, most: u32) -> Result<Vec<String>, StoreError> {
         let lines = || {
-            let mut statement = self.connection.prepare("PRAGMA quick_check(3)")?;
+            let mut statement = self.connection.prepare(&format!("PRAGMA quick_check({most})"))?;
             let lines = statement.query_map([], |row| row.get::<_, String>(0))?;
             lines.collect::<rusqlite::Result<Vec<_>>>()
         };
         let mut damage = lines().map_err(|source| self.sqlite(source))?;
         damage.retain(|line| line != "ok");
-        if damage.is_empty() {
-            self.memory()?;
-        }
-        Ok(Soundness { schema: self.version()?, known: MIGRATIONS.len(), damage })
+        Ok(damage)
     }
 }
 

@@ -1,17 +1,8 @@
 //! The manners of the program: help, complaints, exit codes, pipes, and a second daemon beside the first.
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    os::unix::net::UnixListener,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::PermissionsExt, os::unix::net::UnixListener, process::Stdio};
 
-use keypulse::{
-    health::evidence::Service,
-    simulator::{Fault, Stage},
-};
+use keypulse::{health::evidence::Service, simulator::Fault};
 use serde_json::Value;
 
 use crate::lab::{ICloud, Keypulse, Output, Settings, credential, run};
@@ -396,45 +387,4 @@ fn somebody_elses_socket_is_not_replaced() {
     let _listener = UnixListener::bind(keypulse.socket()).unwrap();
     complains(&keypulse.command(&["run"]), 1, &["another keypulse listens on", "--socket"]);
     assert!(keypulse.socket().exists());
-}
-
-#[test]
-fn servers_that_hang_hold_up_nobody() {
-    const ACCOUNTS: usize = 8;
-    const CREDENTIALS: usize = 25;
-    let icloud = ICloud::start();
-    let keypulse = Keypulse::new();
-    let mut settings = Settings::for_icloud(&icloud).only_on_request().set("schedule", "timeout", "\"30s\"");
-    for account in 0..ACCOUNTS {
-        let address = format!("person{account}@icloud.com");
-        settings = settings.account(&address);
-        for name in (account..CREDENTIALS).step_by(ACCOUNTS).map(|n| format!("mutt{n}")) {
-            settings = settings.credential_file(&name, &keypulse.secret(&name, &icloud.world.new_password(&address)));
-        }
-    }
-    keypulse.configure(&settings);
-    icloud.set_fault(Some(&Fault::Hang(Stage::Login)));
-    let daemon = keypulse.run();
-    daemon.until("as many connections as there may be", |_| icloud.world.logins().len() == 4);
-    // It stays so, however often it is asked meanwhile.
-    for _ in 0..20 {
-        let begun = Instant::now();
-        daemon.status_json();
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-        assert_eq!(icloud.open_connections(), 4, "the default of concurrent_checks");
-    }
-    let mut accounts: Vec<_> = icloud.world.logins().into_iter().filter_map(|login| login.account).collect();
-    accounts.sort();
-    accounts.dedup();
-    assert_eq!(accounts.len(), 4, "at most one connection per account");
-    let waiting = keypulse.request("POST", "/v1/check", r#"{"names": [], "wait_s": 1}"#).unwrap();
-    assert_eq!(waiting.code, 202, "{waiting:?}");
-    assert_eq!(icloud.open_connections(), 4);
-    let (status, took) = daemon.terminate();
-    assert!(status.success(), "{status}");
-    assert!(took < Duration::from_secs(2), "{took:?}");
-    // Healthy servers again: all of them, four at a time, one per account.
-    icloud.set_fault(None);
-    let daemon = keypulse.run();
-    daemon.until("all healthy", |status| status["counts"]["healthy"] == CREDENTIALS);
 }

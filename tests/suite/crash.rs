@@ -21,7 +21,8 @@ use serde_json::Value;
 
 use crate::lab::{ICloud, Keypulse, Settings, account, credential};
 
-const KILLS: u32 = 45;
+/// In each of two lives: 200 in all.
+const KILLS: u32 = 100;
 /// One of them stays as it is: what is known of it must not suffer from what happens to the others.
 const CALM: &str = "calm@icloud.com";
 
@@ -232,11 +233,11 @@ fn killed_at_any_moment_it_forgets_no_verdict_no_failed_login_and_tells_nobody_t
     machine.settle();
     for round in 0..KILLS {
         match round {
-            5 | 32 => machine.reset(0),
-            12 => machine.reset(1),
-            20 => machine.repair(0),
-            25 => machine.reset(2),
-            38 => machine.repair(1),
+            10 | 64 => machine.reset(0),
+            24 => machine.reset(1),
+            40 => machine.repair(0),
+            50 => machine.reset(2),
+            76 => machine.repair(1),
             _ => {}
         }
         machine.crash();

@@ -223,7 +223,7 @@ fn a_damaged_state_and_open_doors_are_seen() {
     says(&examined(&icloud, &keypulse).1, "state", "", "warning", "→ chmod 700 ");
     fs::set_permissions(keypulse.state_dir(), fs::Permissions::from_mode(0o700)).unwrap();
     fs::write(keypulse.state_dir().join("keypulse.sqlite"), "not a database, by no means at all").unwrap();
-    says(&examined(&icloud, &keypulse).1, "state", "", "failure", "→ stop keypulse, then: mv ");
+    says(&examined(&icloud, &keypulse).1, "state", "", "failure", "# puts it aside and begins anew");
 }
 
 #[test]

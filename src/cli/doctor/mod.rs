@@ -90,7 +90,8 @@ pub(super) async fn examine(context: &Context) -> Result<Examined, Exit> {
     lines.extend(daemon);
     lines.extend(document.iter().flat_map(|document| state::watch(&config, document, &local)));
     lines.extend(document.iter().flat_map(|document| state::ration(document, &local)));
-    lines.extend(state::check(context));
+    lines.extend(document.iter().flat_map(state::troubles));
+    lines.extend(state::check(context, &local));
     drop(progress);
     Ok(Examined { config, document, lines })
 }

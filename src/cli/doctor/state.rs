@@ -5,13 +5,18 @@ use std::{
     path::Path,
 };
 
+use rustix::{
+    fs::{Access, access, statvfs},
+    io::Errno,
+};
+
 use super::{
     line::{Check, Line},
     servers::Clock,
     service::restart,
 };
 use crate::{
-    api::{StatusDocument, Time},
+    api::{StatusDocument, Time, TroubleKind},
     cli::{context::Context, exit::chain, style::ahead},
     config::Config,
     store::{Store, StoreError},
@@ -23,7 +28,7 @@ const EARLIEST: i64 = 1_767_225_600;
 const SLACK: i64 = 5 * 60;
 
 /// The state on disk.
-pub(super) fn check(context: &Context) -> Vec<Line> {
+pub(super) fn check(context: &Context, local: &dyn Fn(Time) -> String) -> Vec<Line> {
     let about = Check::State;
     let paths = match context.paths() {
         Ok(paths) => paths,
@@ -38,7 +43,13 @@ pub(super) fn check(context: &Context) -> Vec<Line> {
         Err(error @ StoreError::Newer { .. }) => {
             return vec![Line::failure(about, format!("failed to {}", chain(&error)), "keypulse --version")];
         }
-        Err(error) => return vec![damaged(&paths.state, &format!("failed to {}", chain(&error)))],
+        Err(error) if error.is_damage() => return vec![damaged(&format!("failed to {}", chain(&error)))],
+        Err(error) => {
+            let says = format!("failed to {}", chain(&error));
+            return vec![
+                unwritable(&paths.state).unwrap_or_else(|| Line::failure(about, says, format!("ls -la {shown}"))),
+            ];
+        }
     };
     let line = match store.soundness() {
         Ok(sound) if sound.damage.is_empty() && sound.schema < sound.known => {
@@ -49,19 +60,57 @@ pub(super) fn check(context: &Context) -> Vec<Line> {
             let size = std::fs::metadata(store.path()).map_or(0, |file| file.len() / 1024);
             Line::ok(about, format!("{shown}: sound, schema {}, {size} KiB", sound.schema))
         }
-        Ok(sound) => damaged(&paths.state, &format!("SQLite finds damage: {}", sound.damage.join("; "))),
-        Err(error) => damaged(&paths.state, &format!("failed to {}", chain(&error))),
+        Ok(sound) => damaged(&format!("SQLite finds damage: {}", sound.damage.join("; "))),
+        Err(error) => damaged(&format!("failed to {}", chain(&error))),
     };
-    vec![open_to_others(&paths.state).unwrap_or(line)]
+    let line = unwritable(&paths.state).or_else(|| open_to_others(&paths.state)).unwrap_or(line);
+    std::iter::once(line).chain(kept(&store, local)).collect()
 }
 
-fn damaged(directory: &Path, says: &str) -> Line {
-    let (from, to) = (directory.display(), directory.with_extension("damaged"));
-    Line::failure(
-        Check::State,
-        says,
-        format!("stop keypulse, then: mv {from} {}   # it is made anew, without what was known", to.display()),
-    )
+fn damaged(says: &str) -> Line {
+    let remedy = format!("{}   # puts it aside and begins anew, without what was known", restart());
+    Line::failure(Check::State, says, remedy)
+}
+
+/// Where nothing can be written, the daemon does nothing.
+fn unwritable(directory: &Path) -> Option<Line> {
+    let shown = directory.display();
+    let refused = |error: Errno| {
+        let why = match error {
+            Errno::ROFS => "it lies on a read-only file system".to_owned(),
+            other => std::io::Error::from(other).to_string(),
+        };
+        Line::failure(Check::State, format!("{shown} cannot be written: {why}"), format!("findmnt -T {shown}"))
+    };
+    if let Err(error) = access(directory, Access::WRITE_OK) {
+        return Some(refused(error));
+    }
+    let full = statvfs(directory).is_ok_and(|disk| disk.f_blocks > 0 && disk.f_bavail == 0);
+    let says = format!("{shown} cannot be written: its disk is full");
+    full.then(|| Line::failure(Check::State, says, format!("df -h {shown}")))
+}
+
+/// A damaged database that was put aside, until the person deletes it.
+fn kept(store: &Store, local: &dyn Fn(Time) -> String) -> Option<Line> {
+    let loss = store.loss().ok()??;
+    let kept = loss.kept_as.display();
+    let says = format!(
+        "it was damaged and begun anew at {}: what was known before is only in {kept}",
+        local(Time::new(loss.at, 0))
+    );
+    loss.kept_as
+        .exists()
+        .then(|| Line::warning(Check::State, says, format!("rm {kept}*   # when you do not need it any more")))
+}
+
+/// What the running daemon finds wrong with the machine and cannot be seen from here.
+pub(super) fn troubles(document: &StatusDocument) -> Vec<Line> {
+    let troubles = document.troubles.iter().filter_map(|trouble| match trouble.kind {
+        // The state's own lines tell of these two.
+        TroubleKind::StateLost | TroubleKind::StateUnwritable => None,
+        TroubleKind::OutOfFiles => Some(Line::failure(Check::Daemon, &*trouble.text, restart())),
+    });
+    troubles.collect()
 }
 
 /// Where others can look into it, or it is somebody else's.

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -103,6 +104,16 @@ impl<'bus> Dunst<'bus> {
     pub fn stop(&mut self) {
         self.component = None;
         self.bus.wait_without(NAME);
+    }
+
+    /// It hangs: it stays on the bus and answers nothing.
+    pub fn freeze(&self) {
+        self.component.as_ref().unwrap().signal_group(Signal::STOP);
+    }
+
+    /// Goes on after `freeze`, with all that was asked meanwhile.
+    pub fn thaw(&self) {
+        self.component.as_ref().unwrap().signal_group(Signal::CONT);
     }
 
     /// Starts it (again), showing nothing.

@@ -318,6 +318,18 @@ impl Running<'_> {
         self.component.pid()
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().count()
+    }
+
+    /// What it has in memory that is its alone, in KiB: neither the program nor files.
+    pub fn own_memory_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
     /// Its log, earlier daemons of the same home included.
     pub fn log(&self) -> String {
         self.component.log()

@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write as _, os::unix::fs::PermissionsExt, process::Stdio};
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 
@@ -41,6 +42,16 @@ impl<'bus> Keyring<'bus> {
     pub fn stop(&mut self) {
         self.component = None;
         self.bus.wait_without(NAME);
+    }
+
+    /// It hangs: it stays on the bus and answers nothing.
+    pub fn freeze(&self) {
+        self.component.as_ref().unwrap().signal_group(Signal::STOP);
+    }
+
+    /// Goes on after `freeze`.
+    pub fn thaw(&self) {
+        self.component.as_ref().unwrap().signal_group(Signal::CONT);
     }
 
     /// Starts it (again), unlocked.

@@ -4,9 +4,11 @@
 //! deadline fails with the component's log. Nothing here is shared between tests, so they run in parallel.
 
 mod account;
+mod asking;
 mod bus;
 mod capture;
 mod certificates;
+mod disk;
 mod dovecot;
 mod dunst;
 mod hook;
@@ -30,9 +32,11 @@ mod user_manager;
 mod xfce;
 
 pub use account::Account;
+pub use asking::AskingKeyring;
 pub use bus::Bus;
 pub use capture::Capture;
 pub use certificates::Certificates;
+pub use disk::Disk;
 pub use dovecot::{Dovecot, Login, Verdict};
 pub use dunst::{Display, Dunst};
 pub use hook::Hook;

@@ -1,0 +1,134 @@
+//! A wall clock that is set ahead and back by a year. libfaketime gives the daemon another wall clock; the boot clock, which
+//! keypulse counts by, is the machine's.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::lab::{Hook, ICloud, Keypulse, Settings, account, credential};
+
+const ADDRESS: &str = "johnappleseed@icloud.com";
+const OTHER: &str = "jane@icloud.com";
+
+/// A machine whose wall clock can be set.
+struct Machine {
+    icloud: ICloud,
+    keypulse: Keypulse,
+    hook: Hook,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let icloud = ICloud::start();
+        let home = Keypulse::new();
+        let clock = home.home().join("clock");
+        let keypulse = home
+            .env("LD_PRELOAD", library().to_str().unwrap())
+            .env("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap())
+            .env("FAKETIME_NO_CACHE", "1")
+            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let hook = Hook::of(&keypulse);
+        let machine = Self { icloud, keypulse, hook };
+        machine.set("+0");
+        let mut settings = Settings::for_icloud(&machine.icloud)
+            .set("schedule", "interval", "\"100ms\"")
+            .set("schedule", "confirm", "[\"50ms\", \"100ms\"]")
+            .set("schedule", "retest_revoked", "\"24h\"")
+            .hook(&machine.hook.command());
+        for (address, name) in [(ADDRESS, "mutt"), (OTHER, "nas")] {
+            let secret = machine.keypulse.secret(name, &machine.icloud.world.new_password(address));
+            settings = settings.account(address).credential_file(name, &secret);
+        }
+        machine.keypulse.configure(&settings);
+        machine
+    }
+
+    /// Sets the wall clock: so far from the right time.
+    fn set(&self, by: &str) {
+        let (clock, new) = (self.keypulse.home().join("clock"), self.keypulse.home().join("clock.new"));
+        fs::write(&new, by).unwrap();
+        fs::rename(new, clock).unwrap();
+    }
+}
+
+/// Wherever the architecture puts it.
+fn library() -> PathBuf {
+    let mut places = fs::read_dir("/usr/lib").unwrap().map(|entry| entry.unwrap().path());
+    let found = places.find_map(|place| Some(place.join("faketime/libfaketime.so.1")).filter(|path| path.exists()));
+    found.expect("libfaketime, from tests/packages.txt")
+}
+
+fn year(status: &Value) -> i32 {
+    status["generated_at"].as_str().unwrap()[..4].parse().unwrap()
+}
+
+#[test]
+fn a_clock_set_ahead_and_back_by_a_year_changes_no_verdict() {
+    let machine = Machine::new();
+    let daemon = machine.keypulse.run();
+    daemon.until("all healthy", |status| status["counts"]["healthy"] == 2);
+    machine.icloud.world.reset_main_password(ADDRESS);
+    let status = daemon.until_health("mutt", "revoked");
+    machine.hook.until("incident-opened");
+    let now = year(&status);
+    let failed = account(&status, ADDRESS)["failed_logins_24h"].clone();
+    for (by, shown) in [("+366d", now + 1), ("-366d", now - 1), ("+366d", now + 1), ("+0", now)] {
+        machine.set(by);
+        let status = daemon.until(&format!("the year {shown}"), |status| year(status) == shown);
+        assert_eq!(credential(&status, "mutt")["health"], "revoked", "{by}: {status:#}");
+        // The certificates do not fit that clock: that is no fault of the password, and no acceptance either.
+        let connections = machine.icloud.connections();
+        let status = daemon.until("more rounds", |_| machine.icloud.connections() >= connections + 4);
+        assert_eq!(credential(&status, "nas")["health"], "healthy", "{by}: {status:#}");
+        assert_eq!(
+            account(&status, ADDRESS)["failed_logins_24h"],
+            failed,
+            "{by}: the ration of the day is spent still"
+        );
+        let incident = &account(&status, ADDRESS)["incident"];
+        assert_eq!(incident["cause"], "reset-or-revoked", "{by}: {status:#}");
+        assert_eq!(
+            incident["since"].as_str().unwrap()[..4],
+            shown.to_string(),
+            "{by}: times go with the clock on the wall"
+        );
+    }
+    daemon.until("an acceptance by the right clock", |status| {
+        credential(status, "nas")["services"][0]["finding"] == "accepted"
+    });
+    let log = daemon.log();
+    assert!(log.contains("tls-failed"), "the clock was seen by all of it: {log}");
+    assert_eq!(log.matches("-> revoked").count(), 1, "{log}");
+    assert!(!log.contains("-> stale"), "{log}");
+    assert_eq!(machine.hook.events(), ["incident-opened"], "nobody was reminded before the time");
+}
+
+#[test]
+fn a_restart_under_a_wrong_clock_forgets_and_repeats_nothing() {
+    let machine = Machine::new();
+    let daemon = machine.keypulse.run();
+    daemon.until("all healthy", |status| status["counts"]["healthy"] == 2);
+    machine.icloud.world.reset_main_password(ADDRESS);
+    daemon.until_health("mutt", "revoked");
+    machine.hook.until("incident-opened");
+    daemon.until_log("hook told");
+    let failed = account(&daemon.status_json(), ADDRESS)["failed_logins_24h"].clone();
+    drop(daemon);
+    for by in ["+366d", "-366d", "+0"] {
+        machine.set(by);
+        // Without a daemon, and with one.
+        let stored = machine.keypulse.command(&["status", "--json"]);
+        let stored: Value = serde_json::from_str(&stored.stdout).unwrap();
+        let daemon = machine.keypulse.run();
+        for status in [stored, daemon.status_json()] {
+            assert_eq!(credential(&status, "mutt")["health"], "revoked", "{by}: {status:#}");
+            assert_eq!(credential(&status, "nas")["health"], "healthy", "{by}: {status:#}");
+            let spent = &account(&status, ADDRESS)["failed_logins_24h"];
+            assert!(spent.as_u64() >= failed.as_u64(), "{by}: {status:#}");
+        }
+        let connections = machine.icloud.connections();
+        daemon.until("more rounds", |_| machine.icloud.connections() >= connections + 4);
+        assert!(daemon.terminate().0.success());
+    }
+    assert_eq!(machine.hook.events(), ["incident-opened"]);
+}
