@@ -60,7 +60,9 @@
 //! 6. Every alert has a transition as its cause, every transition the attempts that caused it. All are in the state.
 //! 7. A server's text is bounded, printable and redacted before a person, a terminal or a notification service sees it.
 //!    (`classify/redact.rs`, `tests/suite/faults.rs`)
-//! 8. A panic inside an attempt is `protocol-violation`; a panic anywhere else ends the process, and the supervisor restarts
+//! 8. Nothing is carried out that is not written down: where the state cannot be written, all stands still.
+//!    (`daemon/standstill.rs`; `tests/suite/disk.rs`, `damage.rs`, `crash.rs`)
+//! 9. A panic inside an attempt is `protocol-violation`; a panic anywhere else ends the process, and the supervisor restarts
 //!    it. (`probe/tests.rs`)
 //!
 //! # Five minutes of reading

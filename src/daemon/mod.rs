@@ -323,7 +323,8 @@ impl Daemon {
                 () = tokio::time::sleep_until(deadline) => break,
             }
         }
-        Ok(())
+        // What could not be written down so far: the last chance.
+        self.try_again()
     }
 
     /// Deletes what is too old. Where that fails it can wait; what must be written fails soon enough.

@@ -61,7 +61,9 @@ pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, He
     let found = answer.wait_for(Option::is_some).await.map_or(None, |found| found.clone());
     match found {
         Some(Ok(mut addresses)) if !addresses.is_empty() => {
-            addresses.iter_mut().for_each(|address| address.set_port(port));
+            for address in &mut addresses {
+                address.set_port(port);
+            }
             Ok(in_turn(addresses))
         }
         Some(Err(Trouble::NoFile)) => Err(no_file()),

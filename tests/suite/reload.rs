@@ -1,8 +1,9 @@
 //! The configuration read again, and the end at any moment.
 
+use keypulse::simulator::{Fault, Stage};
 use serde_json::json;
 
-use crate::lab::{Keypulse, Mail, Settings, credential};
+use crate::lab::{ICloud, Keypulse, Mail, Settings, account, credential};
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
 const OLD: &str = "abcd-efgh-ijkl-mnop";
@@ -141,4 +142,69 @@ fn a_login_that_hangs_holds_up_nobody() {
     assert!(status.success(), "{status}");
     assert!(took.as_secs() < 2, "{took:?}");
     mail.dovecot.thaw();
+}
+
+#[test]
+fn a_check_whose_configuration_is_replaced_ends_without_a_trace() {
+    const OTHER: &str = "jane@icloud.com";
+    let icloud = ICloud::start();
+    let keypulse = Keypulse::new();
+    let first = keypulse.secret("first", &icloud.world.new_password(ADDRESS));
+    let second = keypulse.secret("second", &icloud.world.new_password(OTHER));
+    let settings = Settings::for_icloud(&icloud).only_on_request().set("schedule", "timeout", "\"3s\"");
+    let with_first = settings.clone().account(ADDRESS).credential_file("first", &first);
+    let with_second = settings.account(OTHER).credential_file("second", &second);
+    keypulse.configure(&with_first);
+    icloud.set_fault(Some(&Fault::Hang(Stage::Login)));
+    let daemon = keypulse.run();
+    daemon.until("the first in the middle of its login", |_| icloud.world.logins().len() == 1);
+    icloud.set_fault(None);
+
+    keypulse.configure(&with_second);
+    assert_eq!(keypulse.request("POST", "/v1/reload", "").unwrap().code, 200);
+    // What hangs is nobody's any more, and holds up nobody.
+    let status = daemon.until_health("second", "healthy");
+    assert!(credential(&status, "first").is_null(), "{status:#}");
+    daemon.until_log("attempt ended: ");
+    daemon.until("the first given up", |_| icloud.open_connections() == 0);
+
+    // Put back, it is as it was before: asked, and nothing of its ration is gone.
+    keypulse.configure(&with_first);
+    assert_eq!(keypulse.request("POST", "/v1/reload", "").unwrap().code, 200);
+    let status = daemon.until_health("first", "healthy");
+    assert!(credential(&status, "second").is_null(), "{status:#}");
+    daemon.until("nothing spent", |status| account(status, ADDRESS)["failed_logins_24h"] == 0);
+}
+
+#[test]
+fn replaced_again_and_again_under_load_it_loses_no_verdict_and_no_login() {
+    let icloud = ICloud::start();
+    let keypulse = Keypulse::new();
+    let settings = Settings::for_icloud(&icloud)
+        .set("schedule", "interval", "\"20ms\"")
+        .set("schedule", "confirm", "[\"20ms\", \"40ms\"]")
+        .set("limits", "failed_logins_per_account", "100");
+    let dead = keypulse.secret("dead", &icloud.world.new_password("jane@icloud.com"));
+    let [stays, comes] = ["stays", "comes"].map(|name| keypulse.secret(name, &icloud.world.new_password(ADDRESS)));
+    let few = settings.account("jane@icloud.com").credential_file("dead", &dead).account(ADDRESS);
+    let few = few.credential_file("stays", &stays);
+    let many = few.clone().credential_file("comes", &comes).set("schedule", "interval", "\"30ms\"");
+    keypulse.configure(&few);
+    let daemon = keypulse.run();
+    daemon.until("all healthy", |status| status["counts"]["healthy"] == 2);
+    icloud.world.reset_main_password("jane@icloud.com");
+    daemon.until_health("dead", "revoked");
+    let failed = icloud.world.failed_logins("jane@icloud.com");
+    for round in 0..40 {
+        keypulse.configure(if round % 2 == 0 { &many } else { &few });
+        let answer = keypulse.request("POST", "/v1/reload", "").unwrap();
+        assert_eq!(answer.code, 200, "{answer:?}");
+        let status = answer.json();
+        assert_eq!(credential(&status, "dead")["health"], "revoked", "{status:#}");
+        assert_eq!(credential(&status, "stays")["health"], "healthy", "{status:#}");
+    }
+    daemon.until("nothing spent on what lives", |status| account(status, ADDRESS)["failed_logins_24h"] == 0);
+    assert_eq!(icloud.world.failed_logins(ADDRESS), 0);
+    let spent = icloud.world.failed_logins("jane@icloud.com");
+    assert!(spent <= failed + 1, "{failed} failed logins became {spent}: latched, but for a re-test");
 }
