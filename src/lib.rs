@@ -49,7 +49,7 @@
 //! # Invariants, and the tests that hold them
 //!
 //! 1. `health` and `classify` perform no IO, read no clock, draw no randomness. (`tests/suite/layers.rs`)
-//! 2. Nothing but a server's explicit refusal leads to `revoked`. (`health/tests.rs`: `nothing_but_refusals_leads_to_revoked`,
+//! 2. Nothing but a server's explicit refusal leads to `revoked`. (`health/tests/`: `nothing_but_refusals_leads_to_revoked`,
 //!    `every_life_ends_in_the_truth`; `tests/suite/faults.rs` through the real binary)
 //! 3. A secret becomes bytes in one function, [`secret::AppPassword::expose`]. It is in no log, no error, no argument list, no
 //!    environment, no core file, and not in memory once nothing is under way: see [`secret::Wiping`], the one place with unsafe

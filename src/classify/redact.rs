@@ -211,6 +211,7 @@ mod tests {
             "in\u{AD}vi\u{115F}si\u{180E}ble\u{FFF9}\u{1D173}\u{E0100}",
             "in\u{FFFD}vi\u{FFFD}si\u{FFFD}ble\u{FFFD}\u{FFFD}\u{FFFD}",
         );
+        check("no\u{FFFE}char\u{1FFFF}acter", "no\u{FFFD}char\u{FFFD}acter");
         check(" é ü 日本 ", "é ü 日本");
         assert_eq!(Redactor::new([]).clean(&"é".repeat(9000)).chars().count(), 8192, "as much as is judged");
         assert_eq!(shown(&"é".repeat(200)).chars().count(), 200);

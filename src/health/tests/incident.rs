@@ -1,0 +1,94 @@
+//! What people are told of: once, with its cause, and its end.
+
+use super::*;
+
+#[test]
+fn a_false_alarm_is_withdrawn() {
+    let mut world = World::settled(&[1]);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.outside.dead.clear();
+    world.run(4 * HOUR);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
+}
+
+#[test]
+fn a_message_that_cannot_go_out_waits_until_it_can() {
+    let mut world = World::settled(&[1]);
+    world.outside.silent_channel = true;
+    world.outside.dead.insert(1);
+    world.run(5 * HOUR);
+    world.said(&[]);
+    world.outside.silent_channel = false;
+    world.event(Event::ChannelReady(Channel::Hook));
+    world.said(&[(Opened, ResetOrRevoked)]);
+}
+
+#[test]
+fn a_cause_that_changes_is_in_the_history_beside_the_old_one() {
+    let mut world = World::settled(&[2]);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.outside.dead.insert(2);
+    world.run(2 * HOUR);
+    let of = |credential: &str| -> Vec<(Health, Health, Option<IncidentCause>)> {
+        let all = world.log.transitions.iter().filter(|t| t.credential == name(credential));
+        all.map(|t| (t.from, t.to, t.cause)).collect()
+    };
+    let (healthy, suspect, revoked) = (Health::Healthy, Health::Suspect, Health::Revoked);
+    assert_eq!(
+        of("a0"),
+        [
+            (healthy, suspect, None),
+            (suspect, revoked, Some(ResetOrRevoked)),
+            (revoked, revoked, Some(SingleRevocation)),
+            (revoked, revoked, Some(MainPasswordReset))
+        ]
+    );
+    assert_eq!(
+        of("a1"),
+        [(healthy, suspect, Some(SingleRevocation)), (suspect, revoked, Some(MainPasswordReset))],
+        "no second row where the health changed anyhow"
+    );
+    assert_eq!(world.credentials()[0].since, Some(world.log.transitions[1].at), "the health is as old as it was");
+}
+
+#[test]
+fn one_suspect_on_the_way_and_a_sibling_more_dead_make_one_incident_that_changes() {
+    let mut world = World::settled(&[2]);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.said(&[(Opened, SingleRevocation)]);
+    world.outside.dead.insert(2);
+    world.run(3 * HOUR);
+    world.said(&[(Opened, SingleRevocation), (Changed, MainPasswordReset)]);
+}
+
+#[test]
+fn an_account_that_leaves_takes_its_incident_with_it() {
+    for restart in [false, true] {
+        let mut world = World::settled(&[1, 1]);
+        world.outside.dead.insert(1);
+        world.run(8 * HOUR);
+        world.said(&[(Opened, ResetOrRevoked)]);
+        let all = world.setup().clone();
+        let mut fewer = all.clone();
+        fewer.accounts.remove(0);
+        if restart {
+            world.restart_with(fewer, Duration::ZERO);
+        } else {
+            world.configure(fewer);
+        }
+        world.event(Event::Timer);
+        world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
+        assert_eq!(world.status().len(), 1);
+        // Back again: the dead secret is known without a login, and that is news.
+        let spent = world.outside.refusals.len();
+        world.configure(all);
+        world.run(MIN);
+        assert_eq!(world.health("a0"), Health::Revoked);
+        assert_eq!(world.outside.refusals.len(), spent);
+        world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked), (Opened, ResetOrRevoked)]);
+    }
+}
