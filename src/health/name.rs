@@ -1,6 +1,6 @@
 //! The names by which things are known: addresses, credentials, digests of secrets.
 
-use std::{cmp::Ordering, fmt, hash};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,21 +61,6 @@ impl PartialEq for Address {
     }
 }
 impl Eq for Address {}
-impl PartialOrd for Address {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Address {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-impl hash::Hash for Address {
-    fn hash<H: hash::Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
-    }
-}
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

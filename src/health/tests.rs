@@ -11,6 +11,7 @@ mod secret;
 mod trouble;
 mod verdict;
 mod watch;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -38,6 +38,7 @@ mod formats;
 mod hanging;
 mod history;
 mod hook;
+mod hostile;
 mod idle_watch;
 mod lab_smoke;
 mod laptop;

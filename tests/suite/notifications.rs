@@ -310,7 +310,7 @@ fn the_desktop_channel_can_be_switched_off_and_on() {
 
 /// What is on the screen, for people who want to look: into the directory `KEYPULSE_TEST_PICTURES`, if that is set.
 #[track_caller]
-fn picture(dunst: &Dunst<'_>, name: &str) {
+pub fn picture(dunst: &Dunst<'_>, name: &str) {
     if let Some(directory) = std::env::var_os("KEYPULSE_TEST_PICTURES") {
         dunst.screenshot(&std::path::Path::new(&directory).join(format!("e2e-{name}.png")));
     }
