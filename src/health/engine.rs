@@ -289,9 +289,12 @@ impl Engine {
         })
     }
 
-    /// When [`Event::Timer`] is due.
+    /// When [`Event::Timer`] is due. Never where nothing is to be done but what a person asks for.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
+        if self.stance != Stance::Running {
+            return None;
+        }
         let busy = self.in_flight() >= self.policy.concurrent_checks;
         let paused = self.paused_until.is_some();
         let ready_at = self.machine.ready_at().filter(|_| !busy && !paused);

@@ -1,13 +1,16 @@
 //! The rules of `verdicts.md` as claims about the whole engine, in virtual time, against a world whose truth is known.
 
+mod configuration;
 mod incident;
 mod lives;
 mod machine;
 mod mail;
+mod process;
 mod quiet;
 mod request;
 mod ruling;
 mod secret;
+mod stale;
 mod trouble;
 mod verdict;
 mod watch;

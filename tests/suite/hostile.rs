@@ -209,7 +209,8 @@ fn age(keypulse: &Keypulse, millis: i64) {
     let database = Connection::open(keypulse.state_dir().join("keypulse.sqlite")).unwrap();
     let memory: String = database.query_row("SELECT memory FROM credentials", (), |row| row.get(0)).unwrap();
     let mut memory: Value = serde_json::from_str(&memory).unwrap();
-    for since in [&mut memory["since"], &mut memory["unreadable"]["since"]] {
+    for pointer in ["/since", "/unreadable/since"] {
+        let since = memory.pointer_mut(pointer).unwrap();
         *since = json!(since.as_i64().unwrap() - millis);
     }
     assert_eq!(database.execute("UPDATE credentials SET memory = ?", [memory.to_string()]).unwrap(), 1);

@@ -1,0 +1,102 @@
+//! A process that only does what it is asked for, one that ends, and one that died in the middle of a message.
+
+use super::*;
+
+#[test]
+fn a_process_on_request_leaves_routine_and_messages_to_the_daemon() {
+    let mut world = World::settled(&[2, 1]);
+    world.outside.silent_channel = true;
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    assert_eq!(world.health("a0"), Health::Revoked);
+    world.outside.silent_channel = false;
+    world.outside.dead.insert(3);
+    world.log.attempts.clear();
+    world.restart_quietly();
+    let now = world.now();
+    world.engine_mut().only_on_request(now);
+    world.run(50 * MIN);
+    assert_eq!(world.log.attempts.len(), 0, "no routine");
+    world.event(Event::Check { request: 1, names: vec![name("b0")] });
+    assert_eq!(world.log.answered, [1]);
+    assert!(world.log.attempts.iter().all(|row| row.why != Why::Routine), "{:?}", world.log.attempts);
+    assert_eq!(world.health("b0"), Health::Suspect);
+    world.said(&[]);
+    world.restart_quietly();
+    world.run(HOUR);
+    assert_eq!(world.told()[0].2, Opened, "the daemon tells what was left, and goes on");
+    assert_eq!(world.health("b0"), Health::Revoked);
+}
+
+#[test]
+fn a_process_that_ends_begins_nothing_and_waits_for_what_is_under_way() {
+    let mut world = World::settled(&[1, 1]);
+    world.log.attempts.clear();
+    world.0.happen(Event::Check { request: 1, names: vec![name("a0")] });
+    let now = world.now();
+    while world.step(now) {}
+    assert!(!world.engine().is_idle());
+    world.engine_mut().end();
+    world.event(Event::Check { request: 2, names: vec![name("b0")] });
+    assert_eq!(world.log.attempts.len(), 1, "the login under way is heard, and no other is made");
+    assert!(world.engine().is_idle());
+    let asked = (world.log.attempts[0].credential.clone(), world.log.attempts[0].service);
+    assert_eq!(asked, (name("a0"), Service::Imap));
+}
+
+impl World {
+    /// The process is replaced by another that has not begun yet.
+    fn restart_quietly(&mut self) {
+        self.0.restart(Duration::ZERO);
+    }
+
+    /// The only password of the account dies, and the process in the moment in which the messages were handed over.
+    fn died_while_telling() -> Self {
+        let mut world = Self::new(&[1]);
+        let mut setup = world.setup().clone();
+        setup.channels = vec![Channel::Desktop, Channel::Hook];
+        world.configure(setup);
+        world.run(3 * HOUR);
+        world.outside.dead.insert(1);
+        let end = world.now() + 2 * HOUR;
+        while world.log.told.is_empty() {
+            assert!(world.step(end), "nothing was told");
+        }
+        for channel in [Channel::Desktop, Channel::Hook] {
+            assert!(world.engine().is_telling(channel));
+        }
+        assert_eq!(world.log.told.len(), 2);
+        world.log.told.clear();
+        world
+    }
+
+    fn told_on(&self, channel: Channel) -> Vec<Tidings> {
+        let on = self.log.told.iter().filter(|told| told.order.delivery.channel == channel);
+        on.map(|told| told.order.delivery.tidings).collect()
+    }
+}
+
+#[test]
+fn what_was_handed_over_when_the_process_died_counts_as_told() {
+    let mut world = World::died_while_telling();
+    world.restart();
+    assert!(!world.engine().is_telling(Channel::Desktop) && !world.engine().is_telling(Channel::Hook));
+    assert_eq!(world.told_on(Channel::Hook), [], "perhaps it was told: not a second time");
+    assert_eq!(world.told_on(Channel::Desktop), [PutBack], "without a sound, it may be there already");
+    assert!(world.status()[0].incident.as_ref().unwrap().notified_at.is_some());
+    world.run(DAY + HOUR);
+    assert_eq!(world.told_on(Channel::Hook), [Reminder]);
+    assert_eq!(world.told_on(Channel::Desktop), [PutBack, Reminder]);
+}
+
+#[test]
+fn what_was_snoozed_when_the_process_died_is_not_put_back() {
+    let mut world = World::died_while_telling();
+    world.0.happen(Event::Snooze { account: Address::new("a@icloud.com").unwrap(), length: 2 * HOUR });
+    let now = world.now();
+    while world.step(now) && world.status()[0].incident.as_ref().unwrap().snoozed_until.is_none() {}
+    world.restart();
+    assert_eq!(world.told_on(Channel::Desktop), []);
+    world.run(3 * HOUR);
+    assert_eq!(world.told_on(Channel::Desktop), [Reminder]);
+}
