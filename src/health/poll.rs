@@ -21,6 +21,11 @@ impl Engine {
         let Some(account) = self.accounts.get_mut(index) else { return };
         let Some(login) = account.login(leader) else { return };
         let Some(suspicion) = login.suspicion() else { return };
+        // Siblings are being asked what the verdict on an earlier leader means: that is to be known before it is told.
+        let explains = |poll: &Poll| account.login(poll.leader).is_some_and(|leader| leader.verdict().is_some());
+        if account.memory.poll.as_ref().is_some_and(explains) {
+            return;
+        }
         account.memory.poll = (suspicion.counted >= 2 && !suspicion.held && login.ever_accepted()).then_some(Poll {
             first_refused_at: suspicion.first_at,
             refused_at: suspicion.first_at,

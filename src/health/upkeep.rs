@@ -130,13 +130,13 @@ impl Engine {
             Tidings::Opened | Tidings::Changed | Tidings::Reminder | Tidings::PutBack => account.incident.as_ref(),
         };
         let Some(incident) = file.map(|file| file.incident.clone()) else { return renamed };
-        // While siblings are still being asked what happened, a new incident is kept back for a moment; likewise a change
-        // while all that were dead are asked again, since one was accepted: it may be over a second later.
+        // While siblings are still being asked what happened, a new incident or a new cause is kept back for a moment;
+        // likewise a change while all that were dead are asked again, since one was accepted: it may be over a second later.
+        let asked_again =
+            || account.in_use().any(|login| login.verdict().is_some() && login.due.is_some_and(|due| due.at <= now));
         let grace = match tidings {
             Tidings::Opened => account.memory.poll.is_some(),
-            Tidings::Changed => {
-                account.in_use().any(|login| login.verdict().is_some() && login.due.is_some_and(|due| due.at <= now))
-            }
+            Tidings::Changed => account.memory.poll.is_some() || asked_again(),
             Tidings::Reminder | Tidings::Resolved | Tidings::PutBack => false,
         };
         let at = if grace { now + policy.confirm[0] / 4 } else { now };

@@ -9,6 +9,12 @@ fn silence() -> PerService<Weather> {
 }
 
 impl World {
+    /// The machine was off for so long.
+    fn restart_after(&mut self, off: Duration) {
+        self.0.restart(off);
+        self.event(Event::Timer);
+    }
+
     /// Runs until so long after the latest acceptance of `a0`.
     fn run_until_unanswered_for(&mut self, time: Duration) {
         let accepted = self.credentials()[0].last_accepted_at.unwrap();
@@ -92,4 +98,33 @@ fn no_answer_for_long_is_told_once_while_the_network_is_there() {
     offline.run(4 * DAY);
     assert_eq!(offline.health("a0"), Health::Stale);
     offline.said(&[]);
+}
+
+#[test]
+fn who_has_just_begun_to_look_tells_of_nothing_that_was_before() {
+    // Off for five days, and Apple silent afterwards: a day passes before that is said.
+    let mut world = World::settled(&[1]);
+    world.outside.weather = silence();
+    world.restart_after(5 * DAY);
+    world.run(DAY - HOUR);
+    assert_eq!(world.health("a0"), Health::Stale);
+    world.said(&[]);
+    world.run(3 * HOUR);
+    world.said(&[(Opened, IncidentCause::CannotCheck)]);
+
+    // Locked for hours, off for days, and open when it comes back.
+    let mut world = World::settled(&[1]);
+    world.outside.unreadable.insert(name("a0"));
+    world.run(5 * HOUR);
+    world.outside.unreadable.clear();
+    world.restart_after(5 * DAY);
+    world.run(2 * HOUR);
+    world.said(&[]);
+
+    // Asleep for days: what is answered at once is no news.
+    let mut world = World::settled(&[1]);
+    world.sleep(5 * DAY);
+    world.run(2 * HOUR);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    world.said(&[]);
 }

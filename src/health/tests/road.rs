@@ -1,0 +1,404 @@
+//! The road to a verdict, round by round: who is asked when, where and what for, and what that spends.
+
+use super::*;
+
+impl World {
+    /// Every round from the first refusal on but the quiet ones: minutes since then, who, what for, and what each service said in
+    /// the order of asking: `+` accepted, `-` rejected, `~` neither.
+    fn road(&self) -> Vec<String> {
+        let since = self.rejected()[0].at;
+        let mut rounds: Vec<(u64, String, bool)> = Vec::new();
+        for row in self.log.attempts.iter().skip_while(|row| row.at < since) {
+            let sign = match row.outcome.finding {
+                Finding::Accepted => '+',
+                Finding::Rejected => '-',
+                Finding::Inconclusive(_) => '~',
+            };
+            let said = format!("{}{sign}", row.service);
+            match rounds.last_mut().filter(|(round, ..)| *round == row.round) {
+                Some((_, line, _)) => *line = format!("{line} {said}"),
+                None => {
+                    let seconds = row.at.since(since).as_secs();
+                    let why = serde_json::to_value(row.why).unwrap();
+                    let why = why
+                        .as_str()
+                        .map_or_else(|| why.as_object().unwrap().keys().next().unwrap().clone(), str::to_owned);
+                    let quiet = false;
+                    rounds.push((
+                        row.round,
+                        format!("{}:{:02} {} {why} {said}", seconds / 60, seconds % 60, row.credential),
+                        quiet,
+                    ));
+                }
+            }
+        }
+        rounds
+            .into_iter()
+            .map(|(_, line, _)| line)
+            .filter(|line| !line.contains(" routine ") || line.contains(['-', '~']))
+            .collect()
+    }
+
+    #[track_caller]
+    fn went(&self, expected: &[&str]) {
+        let road = self.road();
+        assert_eq!(road, expected, "\n{}", road.join("\n"));
+    }
+
+    fn refuse_everybody(&mut self) {
+        self.outside.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::RefusesAll };
+    }
+
+    fn clear_up(&mut self) {
+        self.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+    }
+
+    fn ask(&mut self, credential: &str) {
+        self.event(Event::Check { request: 1, names: vec![name(credential)] });
+    }
+
+    /// A person spends so many failed logins of account a.
+    fn spend(&mut self, count: usize) {
+        let (address, now) = (Address::new("a@icloud.com").unwrap(), self.now());
+        for _ in 0..count {
+            let (id, _) = self.engine_mut().reserve(&address, now).unwrap();
+            let _ = self.engine_mut().settle_reserved(id, true, now);
+        }
+    }
+}
+
+#[test]
+fn an_only_password_is_confirmed_twice_the_services_taking_turns_and_asked_again_ever_more_rarely() {
+    let mut world = World::settled(&[1]);
+    world.outside.dead.insert(1);
+    world.run(20 * DAY);
+    world.went(&[
+        "0:00 a0 routine imap- smtp-",
+        "2:00 a0 confirm smtp-",
+        "15:00 a0 confirm imap-",
+        // As long again as the trouble has lasted, a day at most; then weekly.
+        "115:00 a0 retest smtp-",
+        "215:00 a0 retest smtp-",
+        "394:11 a0 retest smtp-",
+        "722:40 a0 retest smtp-",
+        "1324:55 a0 retest smtp-",
+        "2429:01 a0 retest smtp-",
+        "12509:01 a0 retest smtp-",
+        "22589:01 a0 retest smtp-",
+    ]);
+}
+
+#[test]
+fn beside_a_living_sibling_one_confirmation_suffices_and_the_dead_one_is_left_in_peace() {
+    let mut world = World::settled(&[3]);
+    world.outside.dead.insert(2);
+    world.run(20 * DAY);
+    world.went(&[
+        "0:00 a1 routine imap- smtp-",
+        "0:00 a0 canary imap+",
+        "2:00 a1 confirm smtp-",
+        "2:00 a0 sibling imap+",
+        "1442:00 a1 retest smtp-",
+        "11522:00 a1 retest smtp-",
+        "21602:00 a1 retest smtp-",
+    ]);
+}
+
+#[test]
+fn a_reset_asks_three_siblings_once_and_presumes_the_rest() {
+    let mut world = World::settled(&[6]);
+    world.reset('a');
+    world.run(3 * HOUR);
+    world.went(&[
+        "0:00 a0 routine imap- smtp-",
+        "0:00 a1 canary imap-",
+        "2:00 a0 confirm smtp-",
+        "2:00 a2 sibling imap-",
+        "2:00 a3 sibling imap-",
+        "15:00 a0 confirm imap-",
+        "115:00 a0 retest smtp-",
+    ]);
+    let presumed: Vec<bool> = world.credentials().iter().map(|credential| credential.presumed).collect();
+    assert_eq!(presumed, [false, false, false, false, true, true]);
+}
+
+#[test]
+fn a_reset_while_another_account_lives_is_a_verdict_after_two_minutes() {
+    let mut world = World::settled(&[3, 2]);
+    world.reset('a');
+    world.run(3 * HOUR);
+    let road = world.road();
+    assert_eq!(road.last().unwrap(), "2:00 a2 sibling imap-", "{road:?}");
+    assert!(road.iter().all(|round| !round.contains(" b")), "its routine was canary enough: {road:?}");
+    world.said(&[(Opened, MainPasswordReset)]);
+}
+
+#[test]
+fn while_the_guard_holds_only_leaders_are_asked_and_that_rarely() {
+    let mut world = World::settled(&[2, 1]);
+    world.refuse_everybody();
+    world.ask("a0");
+    world.run(5 * HOUR);
+    world.clear_up();
+    world.run(5 * HOUR);
+    world.went(&[
+        "0:00 a0 person imap- smtp-",
+        "0:00 a1 canary imap-",
+        "0:00 b0 canary imap-",
+        "2:00 a0 confirm smtp-",
+        "2:00 b0 confirm smtp-",
+        "15:00 a0 confirm imap-",
+        "15:00 b0 confirm imap-",
+        "60:00 a0 confirm smtp-",
+        "60:00 b0 confirm smtp-",
+        "180:00 a0 confirm imap-",
+        "180:00 b0 confirm imap-",
+        "360:00 a0 confirm smtp+",
+        // Somebody was accepted: every suspect is asked again.
+        "360:00 a1 confirm smtp+",
+        "360:00 b0 confirm smtp+",
+    ]);
+    world.said(&[]);
+}
+
+#[test]
+fn who_could_witness_and_is_not_heard_holds_a_verdict_back() {
+    let mut world = World::settled(&[3, 1]);
+    world.outside.unreadable.insert(name("b0"));
+    world.reset('a');
+    world.run(9 * HOUR);
+    world.went(&[
+        "0:00 a0 routine imap- smtp-",
+        "0:00 a1 canary imap-",
+        "2:00 a0 confirm smtp-",
+        "15:00 a0 confirm imap-",
+        "60:00 a0 confirm smtp-",
+        "180:00 a0 confirm imap-",
+        "360:00 a0 confirm smtp-",
+    ]);
+    world.said(&[(Opened, MainPasswordReset)]);
+}
+
+#[test]
+fn who_could_not_witness_holds_nothing_back() {
+    // One never accepted says nothing of Apple, and one that uses the other service nothing of this one.
+    for (dead, services) in [(true, Services::BOTH), (false, Services::only(Service::Smtp))] {
+        let mut world = World::new(&[1, 1]);
+        if dead {
+            world.outside.dead.insert(2);
+        }
+        let mut setup = world.setup().clone();
+        setup.accounts[0].1[0].services = Services::only(Service::Imap);
+        setup.accounts[1].1[0].services = services;
+        world.configure(setup);
+        world.run(3 * HOUR);
+        assert_eq!(world.health("a0"), Health::Healthy);
+        world.log.attempts.clear();
+        world.outside.unreadable.insert(name("b0"));
+        world.outside.dead.insert(1);
+        world.ask("a0");
+        world.run(30 * MIN);
+        world.went(&["0:00 a0 person imap-", "2:00 a0 confirm imap-", "15:00 a0 confirm imap-"]);
+        assert_eq!(world.health("a0"), Health::Revoked, "{dead} {services:?}");
+    }
+}
+
+#[test]
+fn a_service_that_called_itself_unavailable_holds_a_verdict_back_until_it_accepts_somebody() {
+    let mut world = World::settled(&[3]);
+    world.outside.weather.imap = Weather::Silent(Cause::Unavailable);
+    world.run(2 * HOUR);
+    world.outside.weather.imap = Weather::Fine;
+    world.reset('a');
+    world.run(9 * HOUR);
+    let road = world.road();
+    assert_eq!(road.last().unwrap(), "360:00 a0 confirm smtp-", "{road:?}");
+    world.said(&[(Opened, MainPasswordReset)]);
+
+    let mut world = World::settled(&[2]);
+    world.outside.weather.imap = Weather::Silent(Cause::Unavailable);
+    world.run(2 * HOUR);
+    world.outside.weather.imap = Weather::Fine;
+    world.run(2 * HOUR);
+    world.log.attempts.clear();
+    world.reset('a');
+    world.run(30 * MIN);
+    world.ask("a0");
+    world.run(30 * MIN);
+    world.said(&[(Opened, MainPasswordReset)]);
+}
+
+#[test]
+fn a_service_that_refuses_alone_rests_ever_longer_whoever_asks() {
+    let mut world = World::settled(&[3]);
+    world.outside.weather.imap = Weather::RefusesAll;
+    world.run(90 * MIN);
+    world.ask("a0");
+    world.run(17 * HOUR);
+    world.went(&[
+        "0:00 a0 routine imap- smtp+",
+        // The person's question does not make the rest longer.
+        "30:01 a0 person smtp+ imap-",
+        "60:00 a1 routine imap- smtp+",
+        "180:00 a2 routine imap- smtp+",
+        "450:01 a0 routine smtp+ imap-",
+        "960:00 a1 routine smtp+ imap-",
+    ]);
+    world.outside.weather.imap = Weather::Fine;
+    world.ask("a0");
+    world.outside.weather.imap = Weather::RefusesAll;
+    world.log.attempts.clear();
+    world.run(HOUR);
+    assert_eq!(world.road().len(), 1, "it accepted: the next refusal is the first again");
+}
+
+#[test]
+fn where_one_service_is_silent_the_other_confirms_in_the_same_round() {
+    let mut world = World::settled(&[1]);
+    world.outside.weather = PerService { imap: Weather::RefusesAll, smtp: Weather::Silent(Cause::Unavailable) };
+    world.run(9 * HOUR);
+    world.went(&[
+        "0:00 a0 routine imap- smtp~",
+        "2:00 a0 confirm smtp~ imap-",
+        "15:00 a0 confirm smtp~ imap-",
+        "60:00 a0 confirm smtp~ imap-",
+        "180:00 a0 confirm smtp~ imap-",
+        "360:00 a0 confirm smtp~ imap-",
+    ]);
+}
+
+#[test]
+fn an_acceptance_after_a_false_alarm_lets_all_be_asked_at_once() {
+    let mut world = World::settled(&[6]);
+    world.reset('a');
+    world.run(3 * HOUR);
+    world.log.attempts.clear();
+    world.outside.dead.clear();
+    world.run(9 * HOUR);
+    let asked: Vec<_> = world.log.attempts.iter().take(8).map(|row| (row.credential.as_str(), row.why)).collect();
+    let retested = ["a0", "a1", "a2", "a3"].map(|credential| (credential, Why::Retest));
+    assert_eq!(asked[..4], retested);
+    assert_eq!(asked[4..].iter().map(|(credential, _)| *credential).collect::<Vec<_>>(), ["a4", "a4", "a5", "a5"]);
+    let took = world.log.attempts[3].at.since(world.log.attempts[0].at);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(world.credentials().iter().all(|credential| credential.health == Health::Healthy));
+    world.said(&[(Opened, MainPasswordReset), (Resolved, SingleRevocation)]);
+    let ruled = world.log.rulings.iter().filter(|ruling| ruling.rule == Rule::NoLongerPresumed).count();
+    assert_eq!(ruled, 2, "a4 and a5");
+}
+
+#[test]
+fn an_outage_that_ends_before_the_last_confirmation_is_no_alarm() {
+    let mut world = World::settled(&[3]);
+    world.refuse_everybody();
+    world.ask("a0");
+    world.run(10 * MIN);
+    world.clear_up();
+    world.run(9 * HOUR);
+    world.went(&[
+        "0:00 a0 person imap- smtp-",
+        "0:00 a1 canary imap-",
+        "2:00 a0 confirm smtp-",
+        "2:00 a2 sibling imap-",
+        "15:00 a0 confirm imap+",
+        "15:00 a1 confirm smtp+",
+        "15:00 a2 confirm smtp+",
+    ]);
+    world.said(&[]);
+}
+
+#[test]
+fn two_of_three_are_one_message_each_with_the_cause_that_holds() {
+    let mut world = World::settled(&[3]);
+    world.outside.dead.extend([1, 2]);
+    world.run(3 * HOUR);
+    world.went(&[
+        "0:00 a0 routine imap- smtp-",
+        "0:00 a1 canary imap-",
+        "2:00 a0 confirm smtp-",
+        "2:00 a2 sibling imap+",
+        // a2 was accepted since a1's refusal: a1 leads in its turn.
+        "15:00 a0 confirm imap-",
+        "15:00 a1 confirm smtp-",
+        "15:00 a2 sibling imap+",
+        "17:00 a1 confirm imap-",
+        "17:00 a2 sibling imap+",
+    ]);
+    // Never "all of them", not even for the second in which the third is asked.
+    world.said(&[(Opened, SingleRevocation), (Changed, SingleRevocation)]);
+}
+
+#[test]
+fn a_pair_never_accepted_is_confirmed_by_both_services_and_kept_from_the_routine() {
+    let mut world = World::new(&[2]);
+    world.outside.dead.insert(1);
+    world.run(30 * HOUR);
+    let road: Vec<String> = world.road().into_iter().filter(|round| round.contains(" a0 ")).collect();
+    assert_eq!(
+        road,
+        ["0:00 a0 changed imap- smtp-", "2:00 a0 confirm smtp-", "1442:00 a0 retest imap-"],
+        "its sibling's acceptance corroborates"
+    );
+    world.said(&[(Opened, NeverAccepted), (Reminder, NeverAccepted)]);
+}
+
+#[test]
+fn a_verdict_waits_where_the_ration_is_used_up() {
+    let mut world = World::settled(&[6]);
+    world.spend(4);
+    world.reset('a');
+    world.run(2 * HOUR);
+    world.went(&["0:00 a0 routine imap- smtp-", "0:00 a1 canary imap-", "2:00 a0 confirm smtp-"]);
+    world.said(&[]);
+    let frees_at = world.status()[0].ration_frees_at.unwrap();
+    assert_eq!(world.rules("a0").last(), Some(&Rule::RationUsedUp { until: frees_at }));
+    world.run(24 * HOUR);
+    world.said(&[(Opened, MainPasswordReset)]);
+    assert!(world.told()[0].0.since(frees_at) < 3 * MIN);
+    assert_eq!(world.rejected().len(), 7, "as many as a reset ever costs");
+}
+
+#[test]
+fn beside_an_incident_a_suspect_that_the_ration_does_not_let_confirm_is_presumed_dead() {
+    // Whether the incident has four dead, or only three: then the suspect waits.
+    for dead in [3, 4] {
+        let mut world = World::settled(&[6]);
+        for secret in 1..=dead {
+            world.outside.dead.insert(secret);
+            world.run(30 * HOUR);
+            assert_eq!(
+                world.credentials().iter().filter(|one| one.health == Health::Revoked).count(),
+                usize::from(secret)
+            );
+        }
+        let left = world.engine().automatic_logins_left(&Address::new("a@icloud.com").unwrap(), world.now());
+        world.spend(usize::try_from(left).unwrap() - 2);
+        world.outside.dead.insert(5);
+        world.ask("a4");
+        assert_eq!(world.health("a4"), Health::Suspect);
+        world.run(3 * MIN);
+        let presumed = dead == 4;
+        assert_eq!(world.health("a4"), if presumed { Health::Revoked } else { Health::Suspect });
+        assert_eq!(world.credentials()[4].presumed, presumed);
+        assert_eq!(world.rules("a4").last() == Some(&Rule::PresumedByRation), presumed, "{:?}", world.rules("a4"));
+        assert_eq!(world.health("a5"), Health::Healthy);
+        // It works again, as do all: the first acceptance of an old pair lets it be asked.
+        world.outside.dead.clear();
+        world.run(9 * DAY);
+        assert_eq!(world.health("a4"), Health::Healthy);
+    }
+}
+
+#[test]
+fn what_is_replaced_in_the_middle_is_asked_and_the_rest_presumed() {
+    let mut world = World::settled(&[6]);
+    world.reset('a');
+    world.ask("a0");
+    world.run(5 * MIN);
+    world.outside.holds.insert(name("a4"), 44);
+    world.run(2 * HOUR);
+    assert_eq!(world.health("a4"), Health::Healthy, "presumed while nobody had looked, and asked when it was read");
+    assert_eq!(world.health("a5"), Health::Revoked);
+    assert_eq!(world.rules("a5").last(), Some(&Rule::PresumedBySiblings));
+    world.said(&[(Opened, MainPasswordReset)]);
+}
