@@ -121,16 +121,9 @@ fn assigned(chars: &[char], at: usize) -> Option<Range<usize>> {
     }
 }
 
-/// One character for one, without any that moves a cursor.
+/// One character for one, without any that moves a cursor or hides.
 fn printable(text: &str) -> String {
-    let bidi = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars()
-        .map(|c| match c {
-            '\t' => ' ',
-            c if c.is_control() || bidi(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect()
+    text.chars().map(crate::classify::redact::printable).collect()
 }
 
 /// The last boundary of a character up to `index`.

@@ -3,7 +3,7 @@
 use keypulse::simulator::Fault;
 use serde_json::Value;
 
-use crate::lab::{ICloud, Keypulse, Settings};
+use crate::lab::{ICloud, Keypulse, Settings, until};
 
 const JOHN: &str = "johnappleseed@icloud.com";
 const JANE: &str = "jane@me.com";
@@ -193,4 +193,106 @@ fn what_was_never_accepted_not_read_or_not_asked_says_so() {
     keypulse.command(&["check", "wrong"]);
     let text = told(&keypulse, "wrong");
     holds(&text, &["! wrong: degraded since ", "Accepted: the suspicion is over. But SMTP refuses it.", "= degraded."]);
+}
+
+#[test]
+fn what_nobody_answers_on_says_so_and_what_would_change_it() {
+    let icloud = ICloud::start();
+    let keypulse = Keypulse::new();
+    let settings = Settings::for_icloud(&icloud).set("schedule", "stale_after", "\"1200ms\"");
+    keypulse.configure(&john(&icloud, &keypulse, 1, settings));
+    let daemon = keypulse.run();
+    daemon.until_health("p0", "healthy");
+    icloud.set_fault(Some(&Fault::Unavailable));
+    daemon.until_health("p0", "stale");
+    let chain = chain(&keypulse, "p0");
+    assert_eq!((&chain["health"], &chain["why"]["rule"]), (&"stale".into(), &Value::Null), "{chain:#}");
+    let vain = chain["evidence"].as_array().unwrap().last().unwrap();
+    assert_eq!(vain["assessment"], "inconclusive", "{vain:#}");
+    assert_eq!(vain["attempts"][0]["cause"], "unavailable", "{vain:#}");
+    let text = told(&keypulse, "p0");
+    holds(
+        &text,
+        &[
+            "! p0: stale since ",
+            "Why No answer on this password for too long.",
+            "Would change Any answer of Apple's on this password.",
+            "Last accepted 2",
+            "unavailable BAD [UNAVAILABLE] Service temporarily unavailable",
+            "= inconclusive. No answer on the password: nothing moves. It is asked again.",
+        ],
+    );
+    icloud.set_fault(None);
+    daemon.until_health("p0", "healthy");
+}
+
+#[test]
+fn a_verdict_that_waits_for_the_ration_says_until_when() {
+    let icloud = ICloud::start();
+    let keypulse = Keypulse::new();
+    // Two for a check by itself: what the first refused round costs.
+    let settings = Settings::for_icloud(&icloud).set("limits", "failed_logins_per_account", "6");
+    keypulse.configure(&john(&icloud, &keypulse, 1, settings));
+    let daemon = keypulse.run();
+    daemon.until_health("p0", "healthy");
+    icloud.world.reset_main_password(JOHN);
+    daemon.until_health("p0", "suspect");
+    let rule = |chain: &Value| rules(chain).last().copied() == Some("ration-used-up");
+    let chain = until("the ration to be used up", || Some(chain(&keypulse, "p0")).filter(rule));
+    assert_eq!(chain["why"]["rule"], "first-refusal", "what moved it: {chain:#}");
+    let waits = chain["evidence"].as_array().unwrap().last().unwrap();
+    assert_eq!(waits["decision"]["part"], "6, ration", "{waits:#}");
+    let next = chain["next_check_at"].as_str().unwrap();
+    let text = told(&keypulse, "p0");
+    holds(
+        &text,
+        &[
+            "2 of 6 spent in 24 h; 4 left, 0 of them for checks by itself. The next by itself: ",
+            "? p0: suspect since ",
+            "= The failed logins of the day are used up: it is asked again when one is free. [ration-used-up; part 6, ration]",
+            "Next check ",
+            "(in 23 h): confirmation of the refusal",
+        ],
+    );
+    assert!(next > chain["since"].as_str().unwrap(), "{chain:#}");
+    drop(daemon);
+}
+
+#[test]
+fn what_was_decided_before_reasons_were_kept_is_told_as_far_as_it_is_known() {
+    let icloud = ICloud::start();
+    let keypulse = Keypulse::new();
+    keypulse.configure(&john(&icloud, &keypulse, 1, Settings::for_icloud(&icloud)));
+    let daemon = keypulse.run();
+    daemon.until_health("p0", "healthy");
+    icloud.world.reset_main_password(JOHN);
+    daemon.until_health("p0", "revoked");
+    daemon.terminate();
+    // As the first schema had it: no round and no secret with an attempt, no rulings.
+    let database = rusqlite::Connection::open(keypulse.state_dir().join("keypulse.sqlite")).unwrap();
+    let first = "DROP INDEX rulings_by_secret; DROP TABLE rulings; ALTER TABLE attempts DROP COLUMN round;
+        ALTER TABLE attempts DROP COLUMN secret; PRAGMA user_version = 1;";
+    database.execute_batch(first).unwrap();
+    drop(database);
+    let check = || {
+        let chain = chain(&keypulse, "p0");
+        assert_eq!((&chain["health"], &chain["why"]["rule"]), (&"revoked".into(), &Value::Null), "{chain:#}");
+        let evidence = chain["evidence"].as_array().unwrap();
+        assert!(evidence.iter().any(|round| round["attempts"][0]["finding"] == "rejected"), "{chain:#}");
+        assert!(evidence.iter().all(|round| round["round"].is_null()), "{chain:#}");
+        let text = told(&keypulse, "p0");
+        holds(
+            &text,
+            &[
+                "✗ p0: revoked since ",
+                "Decided before keypulse kept its reasons; the attempts are below.",
+                "imap rejected NO [AUTHENTICATIONFAILED] Authentication Failed",
+            ],
+        );
+    };
+    check();
+    let daemon = keypulse.run();
+    daemon.until("the daemon to know it", |status| status["counts"]["revoked"] == 1);
+    check();
+    drop(daemon);
 }

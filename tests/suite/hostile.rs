@@ -67,7 +67,7 @@ fn huge() -> Vec<Row> {
         faults: [capability(count), ehlo(count)].map(|text| Fault::Reply(Stage::Capability, text)),
         said,
     };
-    let (few, many) = (100, 50_000);
+    let (few, many) = (90, 50_000);
     vec![
         capabilities(few, [IMAP_OK, IMAP_OK, SMTP_OK, SMTP_OK]),
         capabilities(many, [IMAP_OK, VIOLATION, VIOLATION, VIOLATION]),
@@ -116,7 +116,10 @@ fn assert_shown_harmlessly(keypulse: &Keypulse) {
 
 #[test]
 fn no_text_of_a_server_or_program_reaches_a_terminal_as_it_is() {
-    let patient = Patient::new(ICloud::start(), |settings| settings.credential_command("broken", &BROKEN));
+    let patient = Patient::new(ICloud::start(), |settings| settings);
+    let text = fs::read_to_string(patient.keypulse.config_file()).unwrap();
+    let lines = broken(&patient.keypulse);
+    patient.keypulse.configure_text(&format!("{text}\n[[account.credential]]\nname = \"broken\"\n{lines}\n"));
     let daemon = patient.keypulse.run();
     daemon.until_health(NAME, "healthy");
     daemon.until_health("broken", "unreadable");
@@ -165,7 +168,11 @@ fn without_colours(text: &str) -> String {
 }
 
 /// A program that is asked for a password and complains, with all that a terminal or a notification service obeys.
-const BROKEN: [&str; 4] = ["sh", "-c", "printf '%s' \"$0\" >&2; exit 1", HOSTILE];
+fn broken(keypulse: &Keypulse) -> String {
+    let script = keypulse.home().join("broken");
+    fs::write(&script, format!("printf '%s' '{HOSTILE}' >&2\nexit 1\n")).unwrap();
+    format!("secret.command = {}", json!(["sh", script]))
+}
 
 #[test]
 fn no_text_of_a_program_reaches_a_notification_as_it_is() {
@@ -173,10 +180,8 @@ fn no_text_of_a_program_reaches_a_notification_as_it_is() {
     let dunst = Dunst::start(&bus);
     let monitor = bus.monitor();
     let keypulse = Keypulse::new().on(&bus);
-    let settings = Settings::for_icloud(&icloud).desktop().account(ADDRESS);
-    keypulse.configure(
-        &settings.credential("broken", &format!("app = \"<b>Tom</b> & Jerry\"\nsecret.command = {}", json!(BROKEN))),
-    );
+    let lines = format!("app = \"<b>Tom</b> & Jerry\"\n{}", broken(&keypulse));
+    keypulse.configure(&Settings::for_icloud(&icloud).desktop().account(ADDRESS).credential("broken", &lines));
     let daemon = keypulse.run();
     daemon.until_health("broken", "unreadable");
     assert!(daemon.terminate().0.success());

@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("health", &[]),
     ("classify", &["health"]),
     ("secret", &["place", "health"]),
-    ("config", &["health", "secret"]),
+    ("config", &["health", "classify", "secret"]),
     ("store", &["place", "health"]),
     ("api", &["place", "health", "config"]),
     ("probe", &["health", "classify", "secret", "config"]),
@@ -236,9 +236,12 @@ fn findings(check: impl Fn(&File) -> Vec<String>) -> Vec<String> {
         files.push((path, tokens));
     }
     assert!(files.len() > 10, "the sources are elsewhere");
+    // … and what stands below a file of tests is one, too.
+    let is_test =
+        |path: &Path| tests.contains(path) || tests.iter().any(|file| path.starts_with(file.with_extension("")));
     files
         .into_iter()
-        .filter(|(path, _)| !tests.contains(path) && !path.ends_with("src/lib.rs") && !path.ends_with("src/main.rs"))
+        .filter(|(path, _)| !is_test(path) && !path.ends_with("src/lib.rs") && !path.ends_with("src/main.rs"))
         .flat_map(|(path, tokens)| check(&File { path: path.strip_prefix(root()).unwrap().to_owned(), tokens }))
         .collect()
 }
