@@ -25,8 +25,8 @@ impl Engine {
         let before = login.state.clone();
         let judgement = judge(login, round, witnesses, &policy, &mut self.dice, now);
         let rule = Rule::of(judgement, &before, login, round);
-        // Of a dead one no service rests: it is asked on both as soon as it is accepted again.
-        if login.ever_accepted() && login.verdict().is_none() {
+        // Of a suspect or a dead one no service rests: it is asked on both as soon as it is accepted again.
+        if login.is_alive() {
             // A service that refused before and refuses again while the other is silent goes on resting.
             for service in round.refusing().without(round.accepting).iter() {
                 account.let_rest(service, &policy, now);

@@ -270,6 +270,13 @@ impl World {
                 assert_eq!(ruled.unwrap_or(Was::New), Was::from(&login.state), "{:?}", login.fingerprint);
             }
         }
+        // Each thing has a number of its own, and later ones have larger ones.
+        let ids = |told: &[u64]| told.is_sorted_by(|one, next| one < next);
+        assert!(ids(&self.log.transitions.iter().map(|change| change.id).collect::<Vec<_>>()));
+        let messages: BTreeSet<_> =
+            self.log.told.iter().map(|told| (told.order.delivery.id, told.order.delivery.tidings)).collect();
+        let numbers: BTreeSet<u64> = messages.iter().map(|(id, _)| *id).collect();
+        assert_eq!(messages.len(), numbers.len(), "two messages with one number: {messages:?}");
         for account in self.status() {
             let of_account = || self.outside.refusals.iter().filter(|refusal| refusal.1 == account.address);
             let lately = of_account().rev().take_while(|refusal| self.now().since(refusal.0) < DAY).count();

@@ -476,3 +476,14 @@ fn a_mail_that_it_is_over() {
 fn tests_are_marked() {
     assert_eq!(sample().test().title, "Test: keypulse can reach you here");
 }
+
+#[test]
+fn a_title_names_two_programs_that_fit_it() {
+    let title = |first: &str| {
+        let message =
+            told(IncidentCause::ResetOrRevoked, &[first, "mutt-at-work"], &[]).over().message(Tidings::Resolved);
+        message.title.split_once(" (").unwrap().1.split_once("): ").unwrap().0.to_owned()
+    };
+    assert_eq!(title("mutt-at-home"), "mutt-at-home and mutt-at-work", "24 characters");
+    assert_eq!(title("mutt-at-homes"), "mutt-at-homes and 1 more", "25");
+}

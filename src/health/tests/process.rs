@@ -100,3 +100,17 @@ fn what_was_snoozed_when_the_process_died_is_not_put_back() {
     world.run(3 * HOUR);
     assert_eq!(world.told_on(Channel::Desktop), [Reminder]);
 }
+
+#[test]
+fn a_hook_that_was_run_when_the_process_died_puts_nothing_on_the_desktop() {
+    let mut world = World::settled(&[1]);
+    world.outside.dead.insert(1);
+    let end = world.now() + 2 * HOUR;
+    while world.log.told.is_empty() {
+        assert!(world.step(end), "nothing was told");
+    }
+    assert!(world.engine().is_telling(Channel::Hook) && !world.engine().is_telling(Channel::Desktop));
+    world.restart();
+    world.run(HOUR);
+    assert_eq!((world.told_on(Channel::Hook), world.told_on(Channel::Desktop)), (vec![Opened], vec![]));
+}

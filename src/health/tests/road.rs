@@ -204,6 +204,29 @@ fn who_could_not_witness_holds_nothing_back() {
 }
 
 #[test]
+fn a_service_that_has_just_begun_to_refuse_others_holds_a_verdict_back_and_one_that_long_did_does_not() {
+    for (long, expected) in [(false, Health::Suspect), (true, Health::Revoked)] {
+        let mut world = World::new(&[1, 1]);
+        let mut setup = world.setup().clone();
+        setup.accounts[0].1[0].services = Services::only(Service::Imap);
+        world.configure(setup);
+        world.run(3 * HOUR);
+        world.outside.weather.imap = Weather::RefusesAll;
+        if long {
+            // Meanwhile nobody can ask a0, and b0 is accepted by SMTP alone.
+            world.outside.unreadable.insert(name("a0"));
+            world.run(7 * HOUR);
+            world.outside.unreadable.clear();
+        }
+        assert!(matches!(world.health("b0"), Health::Healthy | Health::Degraded));
+        world.ask("a0");
+        world.run(30 * MIN);
+        assert_eq!(world.health("a0"), expected);
+        assert_eq!(world.health("b0"), Health::Degraded);
+    }
+}
+
+#[test]
 fn a_service_that_called_itself_unavailable_holds_a_verdict_back_until_it_accepts_somebody() {
     let mut world = World::settled(&[3]);
     world.outside.weather.imap = Weather::Silent(Cause::Unavailable);
@@ -294,7 +317,7 @@ fn an_outage_that_ends_before_the_last_confirmation_is_no_alarm() {
     world.ask("a0");
     world.run(10 * MIN);
     world.clear_up();
-    world.run(9 * HOUR);
+    world.run(6 * MIN);
     world.went(&[
         "0:00 a0 person imap- smtp-",
         "0:00 a1 canary imap-",
@@ -304,7 +327,37 @@ fn an_outage_that_ends_before_the_last_confirmation_is_no_alarm() {
         "15:00 a1 confirm smtp+",
         "15:00 a2 confirm smtp+",
     ]);
+    // Each was asked on one service: a full round at once tells whether the other takes it, too.
+    let whole: Vec<_> = world.log.attempts.iter().rev().take(6).map(|row| (row.credential.as_str(), row.why)).collect();
+    let whole: BTreeSet<&str> = whole.iter().filter(|(_, why)| *why == Why::Routine).map(|(who, _)| *who).collect();
+    assert_eq!(whole, BTreeSet::from(["a0", "a1", "a2"]));
+    world.run(9 * HOUR);
     world.said(&[]);
+}
+
+#[test]
+fn a_canary_that_is_refused_and_one_who_waits_send_no_further_ones() {
+    let mut world = World::settled(&[3, 3]);
+    world.refuse_everybody();
+    world.ask("a0");
+    world.run(MIN);
+    world.went(&["0:00 a0 person imap- smtp-", "0:00 a1 canary imap-", "0:00 b0 canary imap-"]);
+    world.ask("a2");
+    world.run(30 * Duration::from_secs(1));
+    let road = world.road();
+    assert_eq!(road.last().unwrap(), "1:00 a2 person imap- smtp-", "{road:?}");
+}
+
+#[test]
+fn no_service_rests_for_a_suspect_or_a_dead_secret() {
+    let mut world = World::settled(&[1]);
+    world.outside.dead.insert(1);
+    world.run(9 * HOUR);
+    assert_eq!(world.memory().accounts["a@icloud.com"].memory.resting, PerService::default());
+    let mut wrong = World::new(&[1]);
+    wrong.outside.dead.insert(1);
+    wrong.run(DAY);
+    assert_eq!(wrong.memory().accounts["a@icloud.com"].memory.resting, PerService::default());
 }
 
 #[test]
@@ -382,7 +435,11 @@ fn beside_an_incident_a_suspect_that_the_ration_does_not_let_confirm_is_presumed
         assert_eq!(world.credentials()[4].presumed, presumed);
         assert_eq!(world.rules("a4").last() == Some(&Rule::PresumedByRation), presumed, "{:?}", world.rules("a4"));
         assert_eq!(world.health("a5"), Health::Healthy);
-        // It works again, as do all: the first acceptance of an old pair lets it be asked.
+        if presumed {
+            // The first acceptance of an old pair lets it be asked after all: when the ration frees.
+            world.run(25 * HOUR);
+            assert!(world.rules("a4").contains(&Rule::NoLongerPresumed), "{:?}", world.rules("a4"));
+        }
         world.outside.dead.clear();
         world.run(9 * DAY);
         assert_eq!(world.health("a4"), Health::Healthy);
@@ -401,4 +458,76 @@ fn what_is_replaced_in_the_middle_is_asked_and_the_rest_presumed() {
     assert_eq!(world.health("a5"), Health::Revoked);
     assert_eq!(world.rules("a5").last(), Some(&Rule::PresumedBySiblings));
     world.said(&[(Opened, MainPasswordReset)]);
+}
+
+#[test]
+fn whoever_is_accepted_lets_every_suspect_be_asked_at_once() {
+    let mut world = World::settled(&[1, 1]);
+    world.refuse_everybody();
+    world.ask("a0");
+    world.run(90 * MIN);
+    world.clear_up();
+    world.ask("b0");
+    world.run(MIN);
+    assert_eq!((world.health("a0"), world.health("b0")), (Health::Healthy, Health::Healthy));
+    let road = world.road();
+    assert_eq!(road[road.len() - 2..], ["90:00 b0 person imap+ smtp+", "90:01 a0 confirm imap+"], "{road:?}");
+}
+
+#[test]
+fn one_sibling_and_one_of_one_other_account_are_canaries() {
+    let mut world = World::settled(&[3, 2, 2]);
+    world.outside.dead.insert(1);
+    world.ask("a0");
+    world.went(&["0:00 a0 person imap- smtp-", "0:00 a1 canary imap+", "0:00 b0 canary imap+"]);
+    // Where the first account has nobody to ask, the next one has.
+    let mut world = World::settled(&[1, 1, 1]);
+    world.outside.dead.extend([1, 2]);
+    world.outside.weather.smtp = Weather::Silent(Cause::TimedOut);
+    world.ask("b0");
+    world.run(10 * MIN);
+    let road = world.road();
+    assert!(road.iter().any(|round| round.contains("c0 canary") || round.contains("a0 canary")), "{road:?}");
+}
+
+#[test]
+fn what_was_replaced_before_anybody_noticed_is_not_presumed_dead() {
+    let mut world = World::settled(&[6]);
+    world.reset('a');
+    // The person made a5 anew in the meantime, and it was accepted after all that is dead now.
+    world.outside.holds.insert(name("a5"), 56);
+    world.ask("a5");
+    assert_eq!(world.health("a5"), Health::Healthy);
+    world.log.attempts.clear();
+    world.ask("a0");
+    world.run(20 * MIN);
+    let presumed: Vec<_> =
+        world.credentials().iter().filter(|one| one.presumed).map(|one| one.name.to_string()).collect();
+    assert_eq!(presumed, ["a4"]);
+    assert_eq!(world.health("a5"), Health::Healthy);
+    world.said(&[(Opened, MainPasswordReset)]);
+}
+
+#[test]
+fn the_dead_of_an_account_are_asked_again_an_hour_apart() {
+    let mut world = World::settled(&[4, 1]);
+    world.reset('a');
+    world.run(2 * DAY);
+    let retests: Vec<_> = world.log.attempts.iter().filter(|row| row.why == Why::Retest).collect();
+    let asked: Vec<_> = retests.iter().map(|row| row.credential.as_str()).collect();
+    assert_eq!(asked, ["a0", "a1", "a2", "a3"], "once each in two days: the verdict was corroborated");
+    assert!(retests.is_sorted_by(|one, next| next.at.since(one.at) >= HOUR), "{retests:?}");
+}
+
+#[test]
+fn of_many_accounts_only_so_many_are_asked_at_once() {
+    let policy = Policy { jitter_percent: 0, concurrent_checks: 2, ..Policy::default() };
+    let mut world = World::with(&[2, 1, 1, 2, 1], policy);
+    let end = world.now() + MIN;
+    let mut most = 0;
+    while world.step(end) {
+        most = most.max(world.engine().in_flight());
+    }
+    assert_eq!(most, 2);
+    assert!(world.credentials().iter().all(|credential| credential.health == Health::Healthy));
 }

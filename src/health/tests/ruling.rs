@@ -83,3 +83,37 @@ fn quiet_rounds_leave_no_ruling() {
     world.run(10 * HOUR);
     assert_eq!((before, world.log.rulings.len()), (3, 3), "the first acceptance of each, and no more");
 }
+
+#[test]
+fn what_counted_in_a_round_is_said_beside_its_rule() {
+    let counted = |world: &World, credential: &str, rule: &dyn Fn(Rule) -> bool| {
+        let of = world.log.rulings.iter().filter(|ruling| ruling.credential == name(credential));
+        let ruling = of.filter(|ruling| rule(ruling.rule)).last().unwrap();
+        let round = ruling.round.clone().unwrap();
+        (round.counted, round.refusals)
+    };
+    let (imap, smtp) = (Services::only(Service::Imap), Services::only(Service::Smtp));
+
+    // IMAP refused before, while SMTP accepted: only SMTP's refusal counts afterwards.
+    let mut half = World::settled(&[1]);
+    half.outside.weather.imap = Weather::RefusesAll;
+    half.run(2 * HOUR);
+    half.outside.dead.insert(1);
+    half.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!(counted(&half, "a0", &|rule| matches!(rule, Rule::FirstRefusal { .. })), (smtp, 1));
+    half.event(Event::Check { request: 2, names: vec![name("a0")] });
+    assert_eq!(counted(&half, "a0", &|rule| rule == Rule::TooSoon), (Services::NONE, 1), "it confirms nothing");
+    half.run(MIN * 30);
+    assert_eq!(counted(&half, "a0", &|rule| rule == Rule::ConfirmedTwice), (smtp, 3));
+
+    // Never accepted: every refusal counts.
+    let mut wrong = World::new(&[1]);
+    wrong.outside.dead.insert(1);
+    wrong.run(MIN);
+    assert_eq!(counted(&wrong, "a0", &|rule| rule == Rule::NeverAccepted), (Services::BOTH, 1));
+    wrong.run(3 * MIN);
+    assert_eq!(counted(&wrong, "a0", &|rule| rule == Rule::Counted), (smtp, 2));
+    wrong.run(DAY);
+    assert_eq!(counted(&wrong, "a0", &|rule| rule == Rule::ConfirmedTwice), (imap, 3));
+    assert_eq!(counted(&wrong, "a0", &|rule| rule == Rule::StillDead), (Services::NONE, 0));
+}

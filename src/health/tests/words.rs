@@ -25,6 +25,14 @@ fn a_word_is_the_same_for_people_and_for_programs() {
 }
 
 #[test]
+fn the_worst_of_all_has_the_word_of_its_json() {
+    use crate::health::credential::Overall;
+    for overall in [Overall::Ok, Overall::Warning, Overall::Critical, Overall::Unknown] {
+        assert_eq!(serde_json::to_value(overall).unwrap(), overall.as_str());
+    }
+}
+
+#[test]
 fn a_finding_is_read_back_from_its_two_words() {
     for cause in Cause::ALL {
         let finding = Finding::Inconclusive(cause);
