@@ -7,7 +7,7 @@ impl World {
     /// the order of asking: `+` accepted, `-` rejected, `~` neither.
     fn road(&self) -> Vec<String> {
         let since = self.rejected()[0].at;
-        let mut rounds: Vec<(u64, String, bool)> = Vec::new();
+        let mut rounds: Vec<(u64, String)> = Vec::new();
         for row in self.log.attempts.iter().skip_while(|row| row.at < since) {
             let sign = match row.outcome.finding {
                 Finding::Accepted => '+',
@@ -15,26 +15,26 @@ impl World {
                 Finding::Inconclusive(_) => '~',
             };
             let said = format!("{}{sign}", row.service);
-            match rounds.last_mut().filter(|(round, ..)| *round == row.round) {
-                Some((_, line, _)) => *line = format!("{line} {said}"),
-                None => {
-                    let seconds = row.at.since(since).as_secs();
-                    let why = serde_json::to_value(row.why).unwrap();
-                    let why = why
-                        .as_str()
-                        .map_or_else(|| why.as_object().unwrap().keys().next().unwrap().clone(), str::to_owned);
-                    let quiet = false;
-                    rounds.push((
-                        row.round,
-                        format!("{}:{:02} {} {why} {said}", seconds / 60, seconds % 60, row.credential),
-                        quiet,
-                    ));
-                }
+            if let Some((_, line)) = rounds.last_mut().filter(|(round, _)| *round == row.round) {
+                *line = format!("{line} {said}");
+                continue;
             }
+            let seconds = row.at.since(since).as_secs();
+            let why = match row.why {
+                Why::Routine => "routine",
+                Why::Changed => "changed",
+                Why::Person => "person",
+                Why::Again => "again",
+                Why::Confirm => "confirm",
+                Why::Canary(_) => "canary",
+                Why::Sibling(_) => "sibling",
+                Why::Retest => "retest",
+            };
+            rounds.push((row.round, format!("{}:{:02} {} {why} {said}", seconds / 60, seconds % 60, row.credential)));
         }
         rounds
             .into_iter()
-            .map(|(_, line, _)| line)
+            .map(|(_, line)| line)
             .filter(|line| !line.contains(" routine ") || line.contains(['-', '~']))
             .collect()
     }

@@ -3,6 +3,8 @@
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// A second short of a day.
+const ALMOST_A_DAY: Duration = Duration::from_secs(24 * 60 * 60 - 1);
 
 fn silence() -> PerService<Weather> {
     PerService { imap: Weather::Silent(Cause::TimedOut), smtp: Weather::Silent(Cause::TimedOut) }
@@ -26,7 +28,7 @@ impl World {
 fn a_living_secret_is_stale_once_nobody_answered_on_it_for_long() {
     let mut world = World::settled(&[1]);
     world.outside.weather = silence();
-    world.run_until_unanswered_for(DAY - SECOND);
+    world.run_until_unanswered_for(ALMOST_A_DAY);
     assert_eq!(world.health("a0"), Health::Healthy);
     world.run(SECOND);
     assert_eq!(world.health("a0"), Health::Stale);
@@ -54,7 +56,7 @@ fn a_degraded_secret_is_stale_like_any_other() {
 fn a_secret_never_judged_is_unknown_and_then_stale() {
     let mut world = World::new(&[1]);
     world.outside.weather = silence();
-    world.run(DAY - SECOND);
+    world.run(ALMOST_A_DAY);
     assert_eq!(world.health("a0"), Health::Unknown);
     world.run(2 * SECOND);
     assert_eq!(world.health("a0"), Health::Stale);
@@ -87,7 +89,7 @@ fn what_is_suspect_or_dead_does_not_fade() {
 fn no_answer_for_long_is_told_once_while_the_network_is_there() {
     let mut world = World::settled(&[1]);
     world.outside.weather = silence();
-    world.run_until_unanswered_for(DAY - SECOND);
+    world.run_until_unanswered_for(ALMOST_A_DAY);
     world.said(&[]);
     world.run(3 * DAY);
     world.said(&[(Opened, IncidentCause::CannotCheck)]);
@@ -106,7 +108,7 @@ fn who_has_just_begun_to_look_tells_of_nothing_that_was_before() {
     let mut world = World::settled(&[1]);
     world.outside.weather = silence();
     world.restart_after(5 * DAY);
-    world.run(DAY - HOUR);
+    world.run(23 * HOUR);
     assert_eq!(world.health("a0"), Health::Stale);
     world.said(&[]);
     world.run(3 * HOUR);
