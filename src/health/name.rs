@@ -140,6 +140,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_address_is_shown_as_it_was_written_and_compared_without_regard_to_case() {
+        let address = Address::new("John@iCloud.com").unwrap();
+        assert_eq!(
+            (address.as_str(), address.local_part(), address.key().as_str()),
+            ("John@iCloud.com", "John", "john@icloud.com")
+        );
+        assert_eq!((address.to_string(), format!("{address:?}")), ("John@iCloud.com".into(), "John@iCloud.com".into()));
+        assert_eq!(address, Address::new("jOHN@icloud.COM").unwrap());
+        assert_ne!(address, Address::new("jane@icloud.com").unwrap());
+    }
+
+    #[test]
     fn names_hold_nothing_that_a_shell_minds() {
         for name in ["mutt", "NAS.2_a-b", &"x".repeat(64)] {
             assert!(CredentialName::new(name).is_ok(), "{name}");

@@ -30,7 +30,7 @@ use super::{
     event::{AttemptRow, Event, Handover, Order, Setup},
     evidence::{Cause, Finding, Outcome, PerService, Service, Services},
     incident::IncidentCause,
-    login::Why,
+    login::{Login, Why},
     name::{Address, CredentialName, Digest, Fingerprint},
     outbox::{Channel, Tidings},
     ruling::{Guard, Rule, Ruling, Was},
@@ -57,6 +57,8 @@ struct Town {
     /// Which password a credential holds: a number.
     holds: BTreeMap<CredentialName, u8>,
     unreadable: BTreeSet<CredentialName>,
+    /// Those whose user name for IMAP is another than at first.
+    renamed: BTreeSet<CredentialName>,
     dead: BTreeSet<u8>,
     weather: PerService<Weather>,
     silent_channel: bool,
@@ -72,7 +74,11 @@ impl Outside for Town {
             return Err((Cause::SecretUnavailable, "the keyring is locked".to_owned()));
         }
         self.held.insert((credential.clone(), self.holds[credential]));
-        Ok(fingerprint(self.account_of(credential), self.holds[credential]))
+        let mut fingerprint = fingerprint(self.account_of(credential), self.holds[credential]);
+        if self.renamed.contains(credential) {
+            fingerprint.pairs.imap.0[3] = 1;
+        }
+        Ok(fingerprint)
     }
 
     fn login(&mut self, credential: &CredentialName, service: Service, now: Timestamp) -> Outcome {
@@ -162,6 +168,7 @@ impl World {
             accounts: accounts.clone(),
             holds,
             unreadable: BTreeSet::new(),
+            renamed: BTreeSet::new(),
             dead: BTreeSet::new(),
             weather: PerService { imap: Weather::Fine, smtp: Weather::Fine },
             silent_channel: false,
@@ -263,7 +270,11 @@ impl World {
     fn invariants(&self) {
         // What `explain` prints is no other story than the engine's: the latest ruling that moved a secret says what it is.
         for (key, stored) in &self.memory().accounts {
-            for login in &stored.logins {
+            // A ruling names the secret; with another user name it is another pair, with a state of its own.
+            let alone = |login: &&Login| {
+                stored.logins.iter().filter(|other| other.fingerprint.secret == login.fingerprint.secret).count() == 1
+            };
+            for login in stored.logins.iter().filter(alone) {
                 let of =
                     |ruling: &&Ruling| ruling.account.key() == *key && ruling.secret == login.fingerprint.secret.tag();
                 let ruled = self.log.rulings.iter().rev().filter(of).find_map(|ruling| ruling.rule.makes());

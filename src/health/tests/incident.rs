@@ -92,3 +92,41 @@ fn an_account_that_leaves_takes_its_incident_with_it() {
         world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked), (Opened, ResetOrRevoked)]);
     }
 }
+
+#[test]
+fn an_incident_that_nobody_is_told_of_is_kept_all_the_same() {
+    let mut world = World::settled(&[1]);
+    let mut setup = world.setup().clone();
+    setup.channels = Vec::new();
+    world.configure(setup);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    let before = world.status()[0].incident.clone().unwrap();
+    world.restart();
+    assert_eq!(world.status()[0].incident, Some(before));
+    assert_eq!(world.cause(0), Some(ResetOrRevoked));
+    world.said(&[]);
+}
+
+#[test]
+fn the_end_of_an_incident_is_kept_until_it_was_told() {
+    let mut world = World::settled(&[1]);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.outside.silent_channel = true;
+    world.outside.holds.insert(name("a0"), 101);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!((world.health("a0"), world.cause(0)), (Health::Healthy, None));
+    let stored = |world: &World| world.memory().accounts["a@icloud.com"].clone();
+    assert!(stored(&world).incidents[0].incident.resolved_at.is_some());
+    world.restart();
+    world.said(&[(Opened, ResetOrRevoked)]);
+    world.outside.silent_channel = false;
+    world.event(Event::ChannelReady(Channel::Hook));
+    world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
+    assert!(stored(&world).deliveries.iter().all(|delivery| delivery.state.is_settled()));
+    world.restart();
+    world.run(2 * DAY);
+    world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
+    assert!(stored(&world).incidents.is_empty(), "told and forgotten");
+}

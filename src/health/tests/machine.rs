@@ -196,3 +196,62 @@ fn a_pause_outlasts_a_sleep_and_a_network() {
     world.run(5 * HOUR);
     world.asked_nobody();
 }
+
+#[test]
+fn who_asks_without_a_network_is_told_at_once_and_who_asks_too_early_when_it_has_settled() {
+    let mut world = World::settled(&[1]);
+    world.outside.weather = PerService { imap: Weather::Silent(Cause::Offline), smtp: Weather::Silent(Cause::Offline) };
+    world.network(false);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!(world.log.answered, [1], "nobody waits for a network that may never come");
+
+    world.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+    world.network(true);
+    let back = world.now();
+    world.log.attempts.clear();
+    world.event(Event::Check { request: 2, names: vec![name("a0")] });
+    world.run(SETTLED);
+    assert_eq!(world.log.answered, [1, 2]);
+    assert!(world.log.attempts[0].at.since(back) >= UNSETTLED, "an answer from there is worth waiting for");
+}
+
+#[test]
+fn sleep_that_does_not_come_is_over_within_minutes() {
+    let mut world = World::settled(&[1]);
+    world.event(Event::Suspending);
+    world.0.happen(Event::Check { request: 1, names: vec![name("a0")] });
+    world.run(4 * MIN);
+    assert!(world.log.answered.is_empty());
+    world.run(2 * MIN);
+    assert_eq!(world.log.answered, [1]);
+}
+
+#[test]
+fn after_a_sleep_not_all_accounts_are_asked_in_the_same_moment() {
+    let mut world = World::settled(&[1, 1, 1, 1]);
+    world.run(MIN);
+    world.log.attempts.clear();
+    world.sleep(HOUR / 2);
+    world.run(SETTLED);
+    let first = |account: char| {
+        let of = |row: &&AttemptRow| row.account.as_str().starts_with(account);
+        world.log.attempts.iter().find(of).unwrap().at
+    };
+    let times: Vec<Timestamp> = ['a', 'b', 'c', 'd'].map(first).into();
+    let spread = times.iter().max().unwrap().since(*times.iter().min().unwrap());
+    assert!(spread > Duration::from_secs(1), "{times:?}");
+}
+
+#[test]
+fn a_dead_one_asked_by_name_is_still_asked_after_a_sleep_in_between() {
+    let mut world = World::settled(&[1]);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.log.attempts.clear();
+    world.in_the_middle_of_a_login();
+    world.sleep(HOUR / 10);
+    world.run(SETTLED);
+    assert_eq!(world.log.answered, [1]);
+    let asked: Vec<_> = world.log.attempts.iter().filter(|row| row.why == Why::Person).collect();
+    assert_eq!(asked.len(), 1, "{:?}", world.log.attempts);
+}

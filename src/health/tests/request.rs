@@ -45,3 +45,50 @@ fn the_ration_ends_all_attempts_and_says_when_it_frees() {
     world.run(DAY);
     assert!(!world.log.attempts.is_empty());
 }
+
+#[test]
+fn what_a_person_spends_outside_the_daemon_is_written_down_and_given_back_unless_refused() {
+    let mut world = World::settled(&[1]);
+    let address = Address::new("A@iCloud.com").unwrap();
+    for (rejected, spent) in [(false, 0), (true, 1), (false, 1), (true, 2)] {
+        let now = world.now();
+        let (id, actions) = world.engine_mut().reserve(&address, now).unwrap();
+        for action in actions {
+            world.act(action);
+        }
+        let reserved = world.memory().accounts["a@icloud.com"].spent.len();
+        assert_eq!(reserved, if rejected { spent } else { spent + 1 }, "counted until it is answered");
+        let actions = world.engine_mut().settle_reserved(id, rejected, now);
+        for action in actions {
+            world.act(action);
+        }
+        world.restart();
+        assert_eq!(world.status()[0].failed_logins_24h, u32::try_from(spent).unwrap());
+    }
+}
+
+#[test]
+fn who_asks_for_two_that_share_a_password_has_it_tried_once() {
+    let mut world = World::settled(&[3]);
+    world.outside.holds.insert(name("a1"), 1);
+    world.run(2 * HOUR);
+    world.log.attempts.clear();
+    let both = vec![name("a0"), name("a1")];
+    let asked = |world: &World| world.log.attempts.iter().map(|row| row.service).collect::<Vec<_>>();
+    world.event(Event::Check { request: 1, names: both.clone() });
+    assert_eq!(asked(&world), [Service::Imap, Service::Smtp]);
+    world.event(Event::Check { request: 2, names: both.clone() });
+    assert_eq!(world.log.attempts.len(), 4, "another request is another question");
+    // Two requests at once, one of which is for only one of them.
+    world.0.happen(Event::Check { request: 3, names: both.clone() });
+    world.event(Event::Check { request: 4, names: vec![name("a1")] });
+    assert_eq!(world.log.attempts.len(), 8, "the second had no answer of its own");
+    assert_eq!(world.log.answered, [1, 2, 3, 4]);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    assert_eq!(world.health("a1"), Health::Revoked);
+    world.log.attempts.clear();
+    world.event(Event::Check { request: 5, names: both });
+    assert_eq!(world.log.attempts.len(), 1, "a dead one is tried on one service, once");
+    assert_eq!(world.log.answered.last(), Some(&5));
+}

@@ -94,3 +94,75 @@ fn a_secret_unreadable_for_a_day_is_told_once() {
     world.run(2 * HOUR);
     world.said(&[(Opened, IncidentCause::CannotCheck), (Resolved, IncidentCause::CannotCheck)]);
 }
+
+#[test]
+fn a_changed_secret_is_unknown_from_the_moment_in_which_it_is_read() {
+    let mut world = World::settled(&[1]);
+    world.outside.holds.insert(name("a0"), 101);
+    world.0.happen(Event::Check { request: 1, names: vec![name("a0")] });
+    let now = world.now();
+    while world.step(now) {}
+    assert!(!world.engine().is_idle(), "it is being asked");
+    let changes: Vec<_> = world.log.transitions.iter().map(|change| (change.from, change.to)).collect();
+    assert_eq!(changes, [(Health::Healthy, Health::Unknown)]);
+    world.run(MIN);
+    assert_eq!(world.health("a0"), Health::Healthy);
+}
+
+#[test]
+fn a_new_secret_that_the_ration_does_not_let_try_is_tried_when_it_frees() {
+    let mut world = World::settled(&[1]);
+    let (address, now) = (Address::new("a@icloud.com").unwrap(), world.now());
+    while let Ok((id, _)) = world.engine_mut().reserve(&address, now) {
+        let _ = world.engine_mut().settle_reserved(id, true, now);
+    }
+    world.outside.holds.insert(name("a0"), 101);
+    world.run(23 * HOUR);
+    assert_eq!(world.health("a0"), Health::Unknown);
+    assert_eq!(world.log.attempts.len(), 0);
+    world.run(HOUR + MIN);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    assert_eq!(world.log.attempts[0].why, Why::Again);
+}
+
+#[test]
+fn another_user_name_ends_the_rest_of_its_service_and_of_no_other() {
+    for (refusing, ends) in [(Service::Imap, true), (Service::Smtp, false)] {
+        let mut world = World::settled(&[1]);
+        *world.outside.weather.of_mut(refusing) = Weather::RefusesAll;
+        world.run(8 * HOUR);
+        assert_eq!(world.health("a0"), Health::Degraded);
+        // IMAP's user name is another from now on, and nobody answers.
+        world.outside.renamed.insert(name("a0"));
+        let silent = Weather::Silent(Cause::TimedOut);
+        world.outside.weather = PerService { imap: silent, smtp: silent };
+        world.run(61 * MIN);
+        assert_eq!(world.health("a0"), Health::Unknown, "a pair never judged");
+        let rest = world.memory().accounts["a@icloud.com"].memory.resting.of(refusing);
+        assert_eq!(rest.is_none(), ends, "{refusing}: {rest:?}");
+        world.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+        world.run(2 * HOUR);
+        assert_eq!(world.health("a0"), Health::Healthy);
+    }
+}
+
+#[test]
+fn the_health_says_whether_a_pair_ever_worked_and_when_it_was_last_asked() {
+    let mut world = World::new(&[2]);
+    world.outside.dead.insert(1);
+    world.run(3 * HOUR);
+    assert_eq!((world.health("a0"), world.health("a1")), (Health::Rejected, Health::Healthy));
+    world.outside.dead.insert(2);
+    world.run(3 * HOUR);
+    assert_eq!((world.health("a0"), world.health("a1")), (Health::Rejected, Health::Revoked));
+    for credential in world.credentials() {
+        let latest = world.log.attempts.iter().rev().find(|row| row.credential == credential.name).unwrap();
+        assert_eq!(credential.last_checked_at, Some(latest.at), "{}", credential.name);
+    }
+    let reasons: Vec<_> =
+        world.log.transitions.iter().map(|change| format!("{} {}", change.credential, change.reason)).collect();
+    assert_eq!(reasons[0], "a0 refused by imap and smtp, never accepted");
+    assert_eq!(reasons[1], "a1 accepted by imap and smtp");
+    assert!(reasons.contains(&"a1 refused by imap and smtp".to_owned()), "{reasons:#?}");
+    assert!(reasons.iter().any(|reason| reason.starts_with("a1 refusal confirmed by imap and smtp")), "{reasons:#?}");
+}

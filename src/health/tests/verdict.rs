@@ -149,3 +149,39 @@ fn a_restart_changes_no_verdict_repeats_no_message_forgets_no_failed_login() {
     world.said(&[(Opened, ResetOrRevoked)]);
     assert!(world.rejected().len() <= 4 + 3);
 }
+
+#[test]
+fn after_a_lost_connection_nobody_is_asked_again_within_half_a_minute() {
+    let lost = Weather::Silent(Cause::ConnectionLost);
+    let late = Weather::Silent(Cause::TimedOut);
+    for (imap, smtp, slow) in [(lost, late, true), (late, lost, true), (late, late, false)] {
+        let mut world = World::new(&[1; 12]);
+        world.outside.weather = PerService { imap, smtp };
+        world.run(2 * MIN);
+        let wait = |account: usize| {
+            let address = world.status()[account].address.clone();
+            let of = world.log.attempts.iter().filter(|row| row.account == address && row.service == Service::Imap);
+            let at: Vec<Timestamp> = of.map(|row| row.at).collect();
+            at[1].since(at[0])
+        };
+        let shortest = (0..12).map(wait).min().unwrap();
+        assert_eq!(shortest >= MIN / 2, slow, "{imap:?} {smtp:?}: {shortest:?}");
+    }
+}
+
+#[test]
+fn what_is_to_be_asked_again_rests_while_another_secret_leads() {
+    let mut world = World::settled(&[3]);
+    world.outside.weather =
+        PerService { imap: Weather::Silent(Cause::TimedOut), smtp: Weather::Silent(Cause::TimedOut) };
+    world.event(Event::Check { request: 1, names: vec![name("a2")] });
+    world.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+    world.outside.dead.insert(1);
+    world.event(Event::Check { request: 2, names: vec![name("a0")] });
+    world.log.attempts.clear();
+    // Its minute passes before the leader's first confirmation.
+    world.run(90 * MIN / 60);
+    assert!(world.log.attempts.is_empty(), "{:?}", world.log.attempts);
+    world.run(2 * HOUR);
+    assert_eq!((world.health("a0"), world.health("a2")), (Health::Revoked, Health::Healthy));
+}
