@@ -174,7 +174,7 @@ impl Policy {
         // Times 6/5, the most that the default jitter makes of them, these are two intervals and `ago`.
         let soon = (self.interval * 5 / 3).max(ago * 5 / 6).min(DAY);
         let wait = match (step, corroborated) {
-            (0, true) => self.retest_revoked,
+            (0, true) => return self.retest_revoked,
             (..=5, false) => soon,
             (1.., true) | (6.., false) => WEEK,
         };
@@ -220,56 +220,4 @@ impl Dice {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MIN: u64 = 60;
-
-    #[test]
-    fn jitter_only_lengthens_and_by_no_more_than_the_percentage() {
-        let (policy, mut dice) = (Policy::default(), Dice::new(7));
-        for _ in 0..1000 {
-            let wait = policy.next_interval(&mut dice);
-            assert!(wait >= policy.interval && wait < policy.interval * 6 / 5, "{wait:?}");
-        }
-    }
-
-    #[test]
-    fn back_off_grows_to_an_hour_with_full_jitter() {
-        let (policy, mut dice) = (Policy::default(), Dice::new(7));
-        for (step, minutes) in [(0, 1), (1, 2), (2, 5), (3, 15), (4, 60), (9, 60)] {
-            for _ in 0..100 {
-                assert!(policy.back_off(step, false, &mut dice) < Duration::from_secs(minutes * MIN));
-            }
-        }
-        assert!((0..100).all(|_| policy.back_off(0, true, &mut dice) >= Duration::from_secs(30)));
-    }
-
-    #[test]
-    fn a_refusing_service_rests_ever_longer() {
-        let hours: Vec<u64> = (0..7).map(|step| Policy::default().rest(step).as_secs() / 3600).collect();
-        assert_eq!(hours, [1, 2, 4, 8, 16, 24, 24]);
-    }
-
-    #[test]
-    fn an_uncorroborated_verdict_is_tested_again_before_twice_the_time_has_passed() {
-        let (policy, mut dice) = (Policy::default(), Dice::new(7));
-        let (mut ago, mut tests) = (policy.confirm[1], 0);
-        while ago < DAY {
-            let wait = policy.lengthened(policy.retest(tests, false, ago), &mut dice);
-            assert!(wait <= ago.max(2 * policy.interval), "{wait:?} after {ago:?}");
-            (ago, tests) = (ago + wait, tests + 1);
-        }
-        assert!((4..=5).contains(&tests), "{tests} in a day");
-        assert_eq!(policy.retest(6, false, 3 * DAY), WEEK);
-        let hours = |step| policy.retest(step, true, MINUTE).as_secs() / 3600;
-        assert_eq!([hours(0), hours(1), hours(2)], [24, 168, 168]);
-    }
-
-    #[test]
-    fn time_never_runs_backwards() {
-        let (early, late) = (Timestamp::from_millis(1), Timestamp::from_millis(5));
-        assert_eq!(late.since(early), Duration::from_millis(4));
-        assert_eq!(early.since(late), Duration::ZERO);
-    }
-}
+mod tests;

@@ -121,3 +121,36 @@ fn what_moves_nothing_or_follows_from_others_says_so_too() {
     let asked = "Presumed dead until an old password of the account was accepted: now it is asked itself.";
     check(Rule::NoLongerPresumed, &silent, "no-longer-presumed", "4, presumption", asked);
 }
+
+#[test]
+fn what_a_round_is_for_and_what_no_rule_says_are_told_in_words() {
+    let said: Vec<String> = [
+        Why::Routine,
+        Why::Changed,
+        Why::Person,
+        Why::Again,
+        Why::Confirm,
+        Why::Canary(Service::Imap),
+        Why::Sibling(Service::Smtp),
+        Why::Retest,
+    ]
+    .map(purpose)
+    .into();
+    assert_eq!(
+        said,
+        [
+            "routine check",
+            "a new or changed password",
+            "you asked",
+            "again, after no answer",
+            "confirmation of the refusal",
+            "another is refused: does IMAP accept this one?",
+            "the leader is refused twice: does SMTP accept this one?",
+            "re-test of a dead password",
+        ]
+    );
+    assert_eq!(unruled(Health::Unknown), "Not asked yet.");
+    assert_eq!(unruled(Health::Stale), "No answer on this password for too long.");
+    assert_eq!(unruled(Health::Unreadable), "The password cannot be read, so nobody is asked.");
+    assert!(unruled(Health::Revoked).starts_with("Decided before keypulse kept its reasons"));
+}

@@ -92,3 +92,35 @@ fn who_asks_for_two_that_share_a_password_has_it_tried_once() {
     assert_eq!(world.log.attempts.len(), 1, "a dead one is tried on one service, once");
     assert_eq!(world.log.answered.last(), Some(&5));
 }
+
+#[test]
+fn a_new_password_and_its_confirmation_may_spend_what_the_routine_may_not() {
+    let mut world = World::settled(&[1]);
+    let (address, now) = (Address::new("a@icloud.com").unwrap(), world.now());
+    for _ in 0..8 {
+        let (id, _) = world.engine_mut().reserve(&address, now).unwrap();
+        let _ = world.engine_mut().settle_reserved(id, true, now);
+    }
+    assert_eq!(world.engine().automatic_logins_left(&address, now), 0);
+    world.outside.holds.insert(name("a0"), 101);
+    world.outside.dead.insert(101);
+    world.run(2 * HOUR);
+    assert_eq!(world.status()[0].failed_logins_24h, 12);
+    world.said(&[(Opened, NeverAccepted)]);
+}
+
+#[test]
+fn a_canary_is_asked_nowhere_where_it_is_not_used_any_more() {
+    let mut world = World::settled(&[2]);
+    world.outside.dead.insert(1);
+    world.outside.unreadable.insert(name("a1"));
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    world.outside.unreadable.clear();
+    let mut setup = world.setup().clone();
+    setup.accounts[0].1[1].services = Services::only(Service::Smtp);
+    world.configure(setup);
+    world.log.attempts.clear();
+    world.run(DAY);
+    let asked = world.log.attempts.iter().filter(|row| row.credential == name("a1"));
+    assert!(asked.clone().count() > 0 && asked.clone().all(|row| row.service == Service::Smtp));
+}
