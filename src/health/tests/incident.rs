@@ -52,6 +52,14 @@ fn a_cause_that_changes_is_in_the_history_beside_the_old_one() {
         "no second row where the health changed anyhow"
     );
     assert_eq!(world.credentials()[0].since, Some(world.log.transitions[1].at), "the health is as old as it was");
+    let why = |credential: &str| -> Vec<String> {
+        let all = world.log.transitions.iter().filter(|t| t.credential == name(credential));
+        all.map(|t| t.reason.clone()).collect()
+    };
+    let confirmed = "refusal confirmed by imap and smtp";
+    let causes = ["the cause was reset-or-revoked", "the cause was single-revocation"];
+    assert_eq!(why("a0"), ["refused by imap and smtp", confirmed, causes[0], causes[1]]);
+    assert_eq!(why("a1"), ["refused by imap and smtp", confirmed], "its own reason where it changed itself");
 }
 
 #[test]
@@ -63,6 +71,20 @@ fn one_suspect_on_the_way_and_a_sibling_more_dead_make_one_incident_that_changes
     world.outside.dead.insert(2);
     world.run(3 * HOUR);
     world.said(&[(Opened, SingleRevocation), (Changed, MainPasswordReset)]);
+    let (died, told) = (world.log.transitions.iter().rfind(|t| t.to == Health::Revoked).unwrap().at, world.told()[1].0);
+    assert!(told.since(died) < Duration::from_secs(1), "nobody is left to be asked: told at once");
+}
+
+#[test]
+fn where_nobody_can_say_what_happened_it_is_told_after_half_a_minute() {
+    let mut world = World::settled(&[2]);
+    world.outside.unreadable.insert(name("a1"));
+    world.outside.dead.insert(1);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    world.run(30 * MIN);
+    world.said(&[(Opened, ResetOrRevoked)]);
+    let died = world.log.transitions.iter().find(|t| t.to == Health::Revoked).unwrap().at;
+    assert_eq!(world.told()[0].0.since(died), Duration::from_secs(30));
 }
 
 #[test]
@@ -95,15 +117,17 @@ fn an_account_that_leaves_takes_its_incident_with_it() {
 
 #[test]
 fn an_incident_that_nobody_is_told_of_is_kept_all_the_same() {
-    let mut world = World::settled(&[1]);
+    let mut world = World::settled(&[1, 1]);
     let mut setup = world.setup().clone();
     setup.channels = Vec::new();
     world.configure(setup);
-    world.outside.dead.insert(1);
-    world.run(2 * HOUR);
-    let before = world.status()[0].incident.clone().unwrap();
+    world.outside.dead.extend([1, 2]);
+    world.run(9 * HOUR);
+    let open = |world: &World| [0, 1].map(|at| world.status()[at].incident.clone().unwrap());
+    let before = open(&world);
+    assert_ne!(before[0].id, before[1].id);
     world.restart();
-    assert_eq!(world.status()[0].incident, Some(before));
+    assert_eq!(open(&world), before);
     assert_eq!(world.cause(0), Some(ResetOrRevoked));
     world.said(&[]);
 }

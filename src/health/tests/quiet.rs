@@ -201,3 +201,23 @@ fn what_is_lost_again_and_again_is_put_back_ever_later() {
     world.event(Event::NotificationLost(incident));
     world.said(&[(PutBack, ResetOrRevoked)]);
 }
+
+#[test]
+fn a_snooze_of_what_is_told_once_ends_with_one_reminder() {
+    let mut world = World::settled(&[1]);
+    world.outside.unreadable.insert(name("a0"));
+    world.run(26 * HOUR);
+    world.said(&[(Opened, IncidentCause::CannotCheck)]);
+    world.snooze(HOUR);
+    world.run(4 * DAY);
+    world.said(&[(Opened, IncidentCause::CannotCheck), (Reminder, IncidentCause::CannotCheck)]);
+}
+
+#[test]
+fn what_was_never_on_the_desktop_is_not_put_back_there() {
+    let mut world = World::dead_and_told(&[1]);
+    let id = world.status()[0].incident.as_ref().unwrap().id;
+    world.event(Event::NotificationLost(id));
+    world.run(HOUR);
+    world.said(&[]);
+}

@@ -17,6 +17,10 @@ impl World {
         self.standing(credential).holders.iter().map(ToString::to_string).collect()
     }
 
+    fn ask_all(&mut self) {
+        self.event(Event::Check { request: 1, names: Vec::new() });
+    }
+
     fn next_check(&self, credential: &str) -> Option<Timestamp> {
         self.credentials().into_iter().find(|one| one.name == name(credential)).unwrap().next_check_at
     }
@@ -95,6 +99,16 @@ fn the_way_of_a_secret_is_told_from_the_first_look_to_the_verdict() {
     assert_eq!(world.standing("a0").stage, Way::Dead { presumed: false });
     assert_eq!(world.standing("a0").due, Some(Why::Retest));
     assert!(world.next_check("a0").unwrap().since(first) > HOUR, "the routine does not ask the dead");
+}
+
+#[test]
+fn what_is_asked_again_before_the_routine_says_so() {
+    let mut world = World::settled(&[1]);
+    let silent = Weather::Silent(Cause::TimedOut);
+    world.outside.weather = PerService { imap: silent, smtp: silent };
+    world.ask_all();
+    assert_eq!(world.standing("a0").due, Some(Why::Again));
+    assert!(world.next_check("a0").unwrap().since(world.now()) <= MIN);
 }
 
 #[test]
