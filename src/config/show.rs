@@ -7,6 +7,7 @@ use std::fmt::{self, Display};
 
 use super::{Config, Email, EmailVia, QuietHours, Server, duration::format, excerpt::mask};
 use crate::{
+    classify::redact::printable,
     health::evidence::Service,
     secret::{ProgramEntry, Source},
 };
@@ -136,7 +137,11 @@ pub(super) fn quote(text: &str) -> String {
         match c {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
-            c if c.is_control() => quoted.extend(format!("\\u{:04X}", u32::from(c)).chars()),
+            // What moves a cursor or cannot be seen, of whatever length TOML writes it.
+            c if printable(c) != c => quoted.push_str(&match u32::from(c) {
+                short @ ..=0xffff => format!("\\u{short:04X}"),
+                long => format!("\\U{long:08X}"),
+            }),
             c => quoted.push(c),
         }
     }

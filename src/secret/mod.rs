@@ -269,18 +269,9 @@ impl FirstLine {
     }
 }
 
-/// At most `limit` characters of a text, without control characters and the invisible ones that reorder a line.
+/// At most `limit` characters of a text, none of which moves a cursor, hides, or reorders a line.
 fn printable(text: &str, limit: usize) -> String {
-    let mut shown: String = text
-        .trim()
-        .chars()
-        .map(|character| match character {
-            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => '\u{FFFD}',
-            other if other.is_control() => ' ',
-            other => other,
-        })
-        .take(limit + 1)
-        .collect();
+    let mut shown: String = text.trim().chars().map(crate::classify::redact::printable).take(limit + 1).collect();
     if let Some((cut, _)) = shown.char_indices().nth(limit) {
         shown.truncate(cut);
         shown.pop();
@@ -319,7 +310,7 @@ mod tests {
 
     #[test]
     fn details_are_short_and_printable() {
-        assert_eq!(printable(" a\u{1b}[31mb\nc\u{202e}d ", 200), "a [31mb c\u{fffd}d");
+        assert_eq!(printable(" a\u{1b}[31mb\nc\u{202e}d\u{200b} ", 200), "a\u{fffd}[31mb c\u{fffd}d\u{fffd}");
         let long = printable(&"ä".repeat(300), 200);
         assert_eq!(long.chars().count(), 200);
         assert!(long.ends_with('…'));

@@ -217,7 +217,6 @@ fn what_nobody_answers_on_says_so_and_what_would_change_it() {
             "! p0: stale since ",
             "Why No answer on this password for too long.",
             "Would change Any answer of Apple's on this password.",
-            "Last accepted 2",
             "unavailable BAD [UNAVAILABLE] Service temporarily unavailable",
             "= inconclusive. No answer on the password: nothing moves. It is asked again.",
         ],
@@ -251,7 +250,7 @@ fn a_verdict_that_waits_for_the_ration_says_until_when() {
             "? p0: suspect since ",
             "= The failed logins of the day are used up: it is asked again when one is free. [ration-used-up; part 6, ration]",
             "Next check ",
-            "(in 23 h): confirmation of the refusal",
+            " h): confirmation of the refusal",
         ],
     );
     assert!(next > chain["since"].as_str().unwrap(), "{chain:#}");

@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("place", &[]),
     ("health", &[]),
     ("classify", &["health"]),
-    ("secret", &["place", "health"]),
+    ("secret", &["place", "health", "classify"]),
     ("config", &["health", "classify", "secret"]),
     ("store", &["place", "health"]),
     ("api", &["place", "health", "config"]),
