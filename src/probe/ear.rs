@@ -78,13 +78,15 @@ pub(super) struct Ear {
     inner: Guard<Secure>,
     line: Vec<u8>,
     partial: Option<RawReply>,
+    /// The answer to EHLO was heard.
+    greeted: bool,
     tell: mpsc::UnboundedSender<Result<RawReply, Unheard>>,
 }
 
 impl Ear {
     pub(super) fn new(inner: Guard<Secure>) -> (Self, Replies) {
         let (tell, replies) = mpsc::unbounded_channel();
-        (Self { greeting: b"220 x\r\n", inner, line: Vec::new(), partial: None, tell }, replies)
+        (Self { greeting: b"220 x\r\n", inner, line: Vec::new(), partial: None, greeted: false, tell }, replies)
     }
 
     fn listen(&mut self, bytes: &[u8]) -> Result<(), NotAReply> {
@@ -94,6 +96,11 @@ impl Ear {
                 let heard = RawReply::add(&mut self.partial, &String::from_utf8_lossy(line));
                 self.line.clear();
                 if let Some(reply) = heard? {
+                    // No extension has a blank name (RFC 5321, section 4.1.1.1), and lettre panics at one.
+                    let blank = |line: &String| !line.is_empty() && line.trim().is_empty();
+                    if !std::mem::replace(&mut self.greeted, true) && reply.lines.iter().any(blank) {
+                        return Err(NotAReply);
+                    }
                     self.tell(Ok(reply));
                 }
             }

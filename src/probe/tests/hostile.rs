@@ -79,6 +79,15 @@ fn known_replies_are_what_their_names_say() {
     }
 }
 
+/// Found by a fuzzer: lettre panics at such a line. An attempt outlives that, but it is no way to say what is wrong.
+#[test]
+fn an_extension_without_a_name_is_not_left_to_the_parser() {
+    let script = Script::parse(&seeds(Service::Smtp)["extension-blank"]);
+    let outcome = runtime().block_on(examine(Service::Smtp, &script, PATIENT));
+    assert_eq!(outcome.finding, Finding::Inconclusive(Cause::ProtocolViolation));
+    assert_eq!(outcome.detail.as_deref(), Some("the server's words are not SMTP"));
+}
+
 /// One change of a script.
 #[derive(Clone, Debug)]
 enum Change {
