@@ -154,3 +154,82 @@ fn the_end_of_an_incident_is_kept_until_it_was_told() {
     world.said(&[(Opened, ResetOrRevoked), (Resolved, ResetOrRevoked)]);
     assert!(stored(&world).incidents.is_empty(), "told and forgotten");
 }
+
+#[test]
+fn who_ails_as_long_joins_without_a_word_and_once() {
+    let mut world = World::settled(&[3]);
+    world.outside.unreadable.insert(name("a0"));
+    world.run(2 * HOUR);
+    world.outside.unreadable.insert(name("a1"));
+    world.run(30 * HOUR);
+    let members = |world: &World| world.status()[0].incident.clone().unwrap().credentials;
+    assert_eq!(members(&world), [name("a0"), name("a1")]);
+    world.said(&[(Opened, IncidentCause::CannotCheck)]);
+    world.outside.unreadable.remove(&name("a0"));
+    world.run(2 * HOUR);
+    assert_eq!(world.cause(0), Some(IncidentCause::CannotCheck), "over with all of it");
+    world.outside.unreadable.clear();
+    world.run(2 * HOUR);
+    world.said(&[(Opened, IncidentCause::CannotCheck), (Resolved, IncidentCause::CannotCheck)]);
+}
+
+#[test]
+fn what_could_not_be_read_and_is_dead_makes_the_same_incident_worse() {
+    let mut world = World::settled(&[1]);
+    world.outside.unreadable.insert(name("a0"));
+    world.run(26 * HOUR);
+    let before = world.status()[0].incident.clone().unwrap();
+    assert!(before.notified_at.is_some());
+    world.outside.unreadable.clear();
+    world.outside.dead.insert(1);
+    world.run(3 * HOUR);
+    let after = world.status()[0].incident.clone().unwrap();
+    assert_eq!((after.id, after.notified_at, after.cause), (before.id, before.notified_at, ResetOrRevoked));
+    world.said(&[(Opened, IncidentCause::CannotCheck), (Changed, ResetOrRevoked)]);
+}
+
+#[test]
+fn the_end_names_all_that_were_affected_those_removed_in_between_as_well() {
+    let mut world = World::settled(&[3]);
+    world.reset('a');
+    world.run(HOUR + 30 * MIN);
+    assert_eq!(world.cause(0), Some(MainPasswordReset));
+    world.outside.holds.insert(name("a0"), 101);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    let mut setup = world.setup().clone();
+    setup.accounts[0].1.remove(2);
+    world.configure(setup);
+    world.outside.holds.insert(name("a1"), 102);
+    world.event(Event::Check { request: 2, names: vec![name("a1")] });
+    world.said(&[(Opened, MainPasswordReset), (Resolved, MainPasswordReset)]);
+    let over = world.log.told[1].order.account.incident.clone().unwrap();
+    // The words of the message tell them apart: what is not configured any more is not said to work.
+    assert_eq!(over.credentials, [name("a0"), name("a2"), name("a1")]);
+    assert!(!over.withdrawn, "other passwords work, not those that were dead");
+}
+
+#[test]
+fn one_repaired_and_broken_again_joins_once_more() {
+    let mut world = World::settled(&[2]);
+    world.reset('a');
+    world.run(HOUR + 30 * MIN);
+    world.outside.holds.insert(name("a0"), 101);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!(world.status()[0].incident.clone().unwrap().credentials, [name("a1")]);
+    // The new one dies as well, and its credential is removed.
+    world.outside.dead.insert(101);
+    world.run(DAY + 3 * HOUR);
+    assert_eq!(world.status()[0].incident.clone().unwrap().credentials, [name("a1"), name("a0")]);
+    let mut setup = world.setup().clone();
+    setup.accounts[0].1.remove(0);
+    world.configure(setup);
+    world.outside.holds.insert(name("a1"), 102);
+    world.event(Event::Check { request: 2, names: vec![name("a1")] });
+    let over = world.log.told.last().unwrap().order.clone();
+    assert_eq!(over.delivery.tidings, Resolved);
+    assert_eq!(
+        over.account.incident.unwrap().credentials,
+        [name("a0"), name("a1")],
+        "a0 is gone, and so is its trouble"
+    );
+}

@@ -221,3 +221,14 @@ fn what_was_never_on_the_desktop_is_not_put_back_there() {
     world.run(HOUR);
     world.said(&[]);
 }
+
+#[test]
+fn a_new_password_that_is_dead_as_well_ends_a_snooze() {
+    let mut world = World::dead_and_told(&[1]);
+    world.snooze(7 * DAY);
+    world.outside.holds.insert(name("a0"), 101);
+    world.outside.dead.insert(101);
+    world.run(3 * HOUR);
+    assert!(!world.snoozed());
+    world.said(&[(Changed, ResetOrRevoked)]);
+}
