@@ -4,7 +4,7 @@
 //! nothing (RFC 3501, section 6.3.2). Whatever the server tells meanwhile is forgotten unread. No parser of a library takes
 //! part, and no password is here any more. Decides nothing.
 
-use std::{io, time::Duration};
+use std::{io, ops::Range, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -171,14 +171,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Dialogue<S> {
 #[derive(Debug)]
 struct Ear<S> {
     stream: S,
-    buffer: Vec<u8>,
-    at: usize,
+    buffer: [u8; 1024],
+    /// What of the buffer was read from the stream and not looked at yet.
+    unheard: Range<usize>,
     heard: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Ear<S> {
     const fn new(stream: S) -> Self {
-        Self { stream, buffer: Vec::new(), at: 0, heard: 0 }
+        Self { stream, buffer: [0; 1024], unheard: 0..0, heard: 0 }
     }
 
     async fn say(&mut self, line: &str) -> io::Result<()> {
@@ -220,23 +221,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ear<S> {
     }
 
     async fn byte(&mut self) -> io::Result<u8> {
-        if let Some(byte) = self.buffer.get(self.at) {
-            self.at += 1;
-            return Ok(*byte);
-        }
-        self.buffer.resize(1024, 0);
-        self.at = 0;
-        let read = self.stream.read(&mut self.buffer).await;
-        self.buffer.truncate(*read.as_ref().unwrap_or(&0));
-        self.heard += read?;
-        match self.buffer.first() {
-            Some(_) if self.heard > FLOOD => Err(io::ErrorKind::FileTooLarge.into()),
-            Some(byte) => {
-                self.at = 1;
-                Ok(*byte)
+        if self.unheard.is_empty() {
+            // Nobody may wait for it to the end: nothing is changed before.
+            let read = self.stream.read(&mut self.buffer).await?;
+            self.unheard = 0..read;
+            self.heard += read;
+            if self.heard > FLOOD {
+                return Err(io::ErrorKind::FileTooLarge.into());
             }
-            None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
+        let next = self.unheard.next().and_then(|at| self.buffer.get(at).copied());
+        next.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -337,8 +332,16 @@ mod tests {
                 for line in lines {
                     server.says(line).await;
                 }
+                if unfit {
+                    std::future::pending::<()>().await;
+                }
             };
-            let (ended, ()) = tokio::join!(dialogue.stand(), serving);
+            let standing = dialogue.stand();
+            tokio::pin!(standing);
+            let ended = tokio::select! {
+                ended = &mut standing => ended,
+                () = serving => standing.await,
+            };
             assert_eq!(matches!(ended, Err(End::Unfit)), unfit, "{lines:?}");
         }
         check(&["K5 BAD", "K6 NO", "K7 BAD"], true).await;
@@ -376,12 +379,7 @@ mod tests {
             // What it cannot say any more tells that nobody listens.
             while server.0.say(&line).await.is_ok() {}
         };
-        let standing = async {
-            let ended = dialogue.stand().await;
-            assert!(dialogue.ear.buffer.capacity() <= 1024);
-            drop(dialogue);
-            ended
-        };
+        let standing = async move { dialogue.stand().await };
         let (ended, ()) = tokio::join!(standing, serving);
         assert!(matches!(ended, Err(End::Dropped)));
     }
