@@ -138,9 +138,8 @@ fn the_workflow_is_yaml_and_runs_everything() {
     let text = fs::read_to_string(Path::new(ROOT).join(".github/workflows/ci.yml")).unwrap();
     let mut words = Vec::new();
     for event in Parser::new(StrInput::new(&text)) {
-        match event.unwrap_or_else(|error| panic!("{error}")).0 {
-            Event::Scalar(word, ..) => words.push(word.into_owned()),
-            _ => {}
+        if let Event::Scalar(word, ..) = event.unwrap_or_else(|error| panic!("{error}")).0 {
+            words.push(word.into_owned());
         }
     }
     for word in ["linux", "macos", "debian:12", ".ci/run", "cargo test --locked"] {
