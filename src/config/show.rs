@@ -3,7 +3,7 @@
 //! [`parse`](super::parse()) reads it back to the same. It holds no secret, only where secrets are; a command that somebody
 //! wrote a password into is masked.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 
 use super::{Config, Email, EmailVia, QuietHours, Server, duration::format, excerpt::mask};
 use crate::{
@@ -138,10 +138,12 @@ pub(super) fn quote(text: &str) -> String {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
             // What moves a cursor or cannot be seen, of whatever length TOML writes it.
-            c if printable(c) != c => quoted.push_str(&match u32::from(c) {
-                short @ ..=0xffff => format!("\\u{short:04X}"),
-                long => format!("\\U{long:08X}"),
-            }),
+            c if printable(c) != c => {
+                let _ = match u32::from(c) {
+                    short @ ..=0xffff => write!(quoted, "\\u{short:04X}"),
+                    long => write!(quoted, "\\U{long:08X}"),
+                };
+            }
             c => quoted.push(c),
         }
     }

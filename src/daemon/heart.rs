@@ -95,7 +95,7 @@ pub enum Outward {
         account: Box<AccountStatus>,
     },
     /// A message to hand over.
-    Deliver(Order),
+    Deliver(Box<Order>),
     /// The rounds of a request are done.
     Answer(u64),
 }
@@ -309,7 +309,7 @@ impl Heart {
                 Action::HangUp { id } => drop(self.logins.remove(&id)),
                 Action::Forget { round } => drop(self.secrets.remove(&round)),
                 Action::Incident { tidings, account } => outward.push(Outward::Incident { tidings, account }),
-                Action::Deliver(order) => outward.push(Outward::Deliver(order)),
+                Action::Deliver(order) => outward.push(Outward::Deliver(Box::new(order))),
                 Action::Answer { request } => outward.push(Outward::Answer(request)),
             }
         }

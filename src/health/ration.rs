@@ -160,11 +160,11 @@ mod tests {
     #[test]
     fn what_is_not_known_counts_as_spent_for_a_day() {
         let mut ration = Ration::restore(vec![Spent { id: 7, at: at(10) }]).used_up(12, at(20));
-        for purse in [Purse::Routine, Purse::Retest, Purse::Person] {
+        for purse in [Purse::Routine, Purse::Known, Purse::New] {
             assert_eq!(ration.reserve(8, purse, 12, at(30)), Err(at(20) + DAY));
         }
         ration.settle(0, false, at(30));
-        ration.reserve(9, Purse::Person, 12, at(20) + DAY).unwrap();
+        ration.reserve(9, Purse::New, 12, at(20) + DAY).unwrap();
         assert_eq!(ration.used(at(20) + DAY), 1);
     }
 

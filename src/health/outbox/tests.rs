@@ -51,7 +51,7 @@ fn ids(deliveries: &[Delivery]) -> Vec<u64> {
 fn waiting(outbox: &Outbox) -> Vec<(u64, Timestamp)> {
     let due = |delivery: &Delivery| match delivery.state {
         Post::Due { at, .. } => Some((delivery.id, at)),
-        Post::Underway { .. } | Post::Done { .. } | Post::Dropped => None,
+        Post::Underway { .. } | Post::Given { .. } | Post::Done { .. } | Post::Dropped => None,
     };
     outbox.all().iter().filter_map(due).collect()
 }

@@ -29,6 +29,8 @@ impl World {
                 Why::Canary(_) => "canary",
                 Why::Sibling(_) => "sibling",
                 Why::Retest => "retest",
+                Why::Watch => "watch",
+                Why::Dropped => "dropped",
             };
             rounds.push((row.round, format!("{}:{:02} {} {why} {said}", seconds / 60, seconds % 60, row.credential)));
         }

@@ -11,12 +11,12 @@ impl World {
         world.engine_mut().hold_watches(true);
         world.event(Event::Timer);
         world.run(MIN);
-        assert!(world.standing(0).is_some());
+        assert!(world.stands(0).is_some());
         world.log.attempts.clear();
         world
     }
 
-    fn standing(&self, account: usize) -> Option<(CredentialName, Timestamp)> {
+    fn stands(&self, account: usize) -> Option<(CredentialName, Timestamp)> {
         let watch = self.status()[account].watch.clone()?;
         Some((watch.credential, watch.since))
     }
@@ -47,7 +47,7 @@ fn the_watch_costs_one_login_per_account_on_imap_alone() {
     world.run(10 * MIN);
     assert_eq!(world.whys(), [Why::Watch, Why::Watch]);
     assert!(world.log.attempts.iter().all(|row| row.service == Service::Imap));
-    assert!(world.standing(0).is_some() && world.standing(1).is_some());
+    assert!(world.stands(0).is_some() && world.stands(1).is_some());
     world.run(DAY);
     assert_eq!(world.whys().iter().filter(|why| **why == Why::Watch).count(), 2, "it stands");
 }
@@ -56,7 +56,7 @@ fn the_watch_costs_one_login_per_account_on_imap_alone() {
 fn it_is_off_unless_the_process_says_so() {
     let mut world = World::settled(&[1]);
     world.run(DAY);
-    assert!(world.standing(0).is_none());
+    assert!(world.stands(0).is_none());
     assert!(!world.whys().contains(&Why::Watch));
 }
 
@@ -83,10 +83,10 @@ fn a_drop_is_no_evidence() {
     world.drops(0);
     world.run(30 * MIN);
     assert_eq!(world.health("a0"), Health::Healthy);
-    assert!(world.standing(0).is_none(), "nothing was accepted since");
+    assert!(world.stands(0).is_none(), "nothing was accepted since");
     world.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
     world.run(2 * HOUR);
-    assert!(world.standing(0).is_some());
+    assert!(world.stands(0).is_some());
     world.said(&[]);
 }
 
@@ -97,7 +97,7 @@ fn drops_without_a_reason_make_the_next_connection_come_later_and_later() {
     for _ in 0..10 {
         let dropped = world.now();
         world.drops(0);
-        while world.standing(0).is_none() {
+        while world.stands(0).is_none() {
             world.run(Duration::from_secs(10));
         }
         waits.push(world.now().since(dropped).as_secs() / 60);
@@ -107,7 +107,7 @@ fn drops_without_a_reason_make_the_next_connection_come_later_and_later() {
     world.run(2 * HOUR);
     let dropped = world.now();
     world.drops(0);
-    while world.standing(0).is_none() {
+    while world.stands(0).is_none() {
         world.run(Duration::from_secs(10));
     }
     assert_eq!(world.now().since(dropped).as_secs() / 60, 1);
@@ -120,14 +120,14 @@ fn it_is_let_go_for_a_pause_a_sleep_a_missing_network_and_by_the_process() {
         let mut world = World::watched(&[1]);
         let id = world.status()[0].watch.as_ref().unwrap().id;
         off(&mut world);
-        assert!(world.standing(0).is_none());
+        assert!(world.stands(0).is_none());
         world.event_now(Event::WatchEnded { id, unfit: false }); // what its end says is no news
         world.run(20 * MIN);
-        assert!(world.standing(0).is_none());
+        assert!(world.stands(0).is_none());
         assert!(!world.whys().contains(&Why::Dropped));
         on(&mut world);
         world.run(2 * MIN);
-        assert!(world.standing(0).is_some());
+        assert!(world.stands(0).is_some());
     }
     check(|world| world.event(Event::Pause { length: None }), |world| world.event(Event::Resume));
     check(
@@ -146,22 +146,22 @@ fn it_is_let_go_for_a_pause_a_sleep_a_missing_network_and_by_the_process() {
     );
     let mut world = World::watched(&[1]);
     world.event(Event::Suspending);
-    assert!(world.standing(0).is_none());
+    assert!(world.stands(0).is_none());
     world.sleep(HOUR);
     world.run(2 * MIN);
-    assert!(world.standing(0).is_some());
+    assert!(world.stands(0).is_some());
     assert!(!world.whys().contains(&Why::Dropped));
 }
 
 #[test]
 fn it_moves_to_a_healthy_sibling_when_its_own_password_dies() {
     let mut world = World::watched(&[2]);
-    let (watched, _) = world.standing(0).unwrap();
+    let (watched, _) = world.stands(0).unwrap();
     let secret = world.outside.holds[&watched];
     world.outside.dead.insert(secret);
     world.run(2 * HOUR);
     assert_eq!(world.health(watched.as_str()), Health::Revoked);
-    let (other, _) = world.standing(0).unwrap();
+    let (other, _) = world.stands(0).unwrap();
     assert_ne!(other, watched);
 }
 
@@ -171,9 +171,9 @@ fn a_server_that_does_not_let_it_stand_is_left_alone_for_a_day() {
     let id = world.status()[0].watch.as_ref().unwrap().id;
     world.event_now(Event::WatchEnded { id, unfit: true });
     world.run(23 * HOUR);
-    assert!(world.standing(0).is_none());
+    assert!(world.stands(0).is_none());
     world.run(2 * HOUR);
-    assert!(world.standing(0).is_some());
+    assert!(world.stands(0).is_some());
     assert!(!world.whys().contains(&Why::Dropped));
 }
 
