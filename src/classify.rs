@@ -32,6 +32,8 @@ pub enum Stage {
     StartTls,
     /// AUTHENTICATE, LOGIN or AUTH was sent.
     Login,
+    /// After the login: MAIL, RCPT, DATA and the message (RFC 5321, section 3.3).
+    Message,
 }
 
 impl Stage {
@@ -46,6 +48,7 @@ impl Stage {
             Self::Capability => "the list of capabilities",
             Self::StartTls => "the answer to STARTTLS",
             Self::Login => "the answer to the login",
+            Self::Message => "the answer to the message",
         }
     }
 }

@@ -286,7 +286,8 @@ impl Store {
     /// Where it cannot be read.
     pub fn memory(&self) -> Result<Memory, StoreError> {
         let paused_until = self.meta("paused_until")?;
-        let mut memory = Memory { last_id: self.last_id()?, paused_until, ..Memory::default() };
+        let mail = self.meta("mail")?;
+        let mut memory = Memory { last_id: self.last_id()?, paused_until, mail, ..Memory::default() };
         for (address, text) in self.rows("SELECT address, memory FROM accounts")? {
             memory.accounts.entry(address).or_default().memory = self.parse(&text)?;
         }
@@ -412,6 +413,10 @@ fn write(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()>
         Record::Pause { until: None } => {
             transaction.execute("DELETE FROM meta WHERE key = 'paused_until'", []).map(drop)
         }
+        Record::Mail { trouble: Some(trouble) } => {
+            transaction.execute("REPLACE INTO meta VALUES ('mail', ?)", [json(trouble)?]).map(drop)
+        }
+        Record::Mail { trouble: None } => transaction.execute("DELETE FROM meta WHERE key = 'mail'", []).map(drop),
         Record::Incident { account, file } => {
             let resolved_at = file.incident.resolved_at.map(Timestamp::as_millis);
             let row = params![number(file.incident.id), account.key(), resolved_at, json(file)?];

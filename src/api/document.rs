@@ -31,7 +31,10 @@ pub struct StatusDocument {
     /// (Beyond the contract.)
     #[serde(default)]
     pub paused_until: Option<Time>,
-    /// The worst of all credentials in it; at least warning while paused.
+    /// What keeps e-mail from going out; null where nothing does. (Beyond the contract.)
+    #[serde(default)]
+    pub email: Option<EmailDocument>,
+    /// The worst of all credentials in it; at least warning while paused, or once no e-mail can be sent any more.
     pub overall: Overall,
     /// How many credentials have each health.
     pub counts: Counts,
@@ -67,6 +70,17 @@ pub struct DaemonDocument {
     pub paused_until: Option<Time>,
     /// Whether the network is up, as far as it knows.
     pub online: bool,
+}
+
+/// What keeps e-mail from going out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmailDocument {
+    /// Since when.
+    pub since: Option<Time>,
+    /// Why, as a phrase.
+    pub why: String,
+    /// Nothing is tried until the person does something, or the credential that it goes out through is healthy again.
+    pub ended: bool,
 }
 
 /// How many credentials have each health.
@@ -241,14 +255,20 @@ impl StatusDocument {
         });
         let accounts = accounts.iter().map(|account| AccountDocument::build(account, offset_ms)).collect();
         let paused_until = daemon.as_ref().and_then(|daemon| daemon.paused_until);
-        Self::summed_up(time(generated_at), daemon, paused_until, accounts)
+        Self::summed_up(time(generated_at), daemon, paused_until, None, accounts)
+    }
+
+    /// The same with what keeps e-mail from going out.
+    #[must_use]
+    pub fn with_email(self, email: Option<EmailDocument>) -> Self {
+        Self::summed_up(self.generated_at, self.daemon, self.paused_until, email, self.accounts)
     }
 
     /// The same where no daemon runs, but the next one will begin with a pause.
     #[must_use]
     pub fn with_pause(self, until: Option<Timestamp>, offset_ms: i64) -> Self {
         let paused_until = until.map(|at| Time::new(at, offset_ms));
-        Self::summed_up(self.generated_at, self.daemon, paused_until, self.accounts)
+        Self::summed_up(self.generated_at, self.daemon, paused_until, self.email, self.accounts)
     }
 
     /// Only the credentials of these names, their accounts, and what happened to them. Without names: everything.
@@ -269,7 +289,7 @@ impl StatusDocument {
             account.incident = account.incident.take().filter(|incident| incident.credentials.iter().any(asked));
         }
         accounts.retain(|account| !account.credentials.is_empty());
-        let mut document = Self::summed_up(self.generated_at, self.daemon, self.paused_until, accounts);
+        let mut document = Self::summed_up(self.generated_at, self.daemon, self.paused_until, None, accounts);
         if self.overall == Overall::Unknown {
             document.overall = Overall::Unknown; // nobody ever looked, so nothing can be told of a part of it either
         }
@@ -285,14 +305,16 @@ impl StatusDocument {
         generated_at: Time,
         daemon: Option<DaemonDocument>,
         paused_until: Option<Time>,
+        email: Option<EmailDocument>,
         accounts: Vec<AccountDocument>,
     ) -> Self {
         let healths = || accounts.iter().flat_map(|account| &account.credentials).map(|credential| credential.health);
         let mut counts = Counts::default();
         healths().for_each(|health| counts.add(health));
         let worst = healths().map(Health::overall).max().unwrap_or(Overall::Unknown);
-        let overall = if paused_until.is_some() { worst.max(Overall::Warning) } else { worst };
-        Self { schema: SCHEMA, generated_at, daemon, paused_until, overall, counts, accounts }
+        let ended = email.as_ref().is_some_and(|email| email.ended);
+        let overall = if paused_until.is_some() || ended { worst.max(Overall::Warning) } else { worst };
+        Self { schema: SCHEMA, generated_at, daemon, paused_until, email, overall, counts, accounts }
     }
 }
 
@@ -377,7 +399,7 @@ mod tests {
         let expected = concat!(
             r#"{"schema":1,"generated_at":"2026-11-22T20:00:00Z","#,
             r#""daemon":{"version":"0.1.0","pid":4242,"started_at":"2026-11-22T14:02:00Z","paused_until":null,"online":true},"#,
-            r#""paused_until":null,"#,
+            r#""paused_until":null,"email":null,"#,
             r#""overall":"critical","#,
             r#""counts":{"healthy":0,"degraded":0,"suspect":0,"revoked":1,"rejected":0,"unreadable":0,"stale":0,"unknown":0},"#,
             r#""accounts":[{"address":"johnappleseed@icloud.com","failed_logins_24h":4,"failed_login_limit":12,"ration_frees_at":null,"#,

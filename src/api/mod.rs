@@ -20,7 +20,7 @@ pub mod time;
 pub mod unknown;
 
 pub use client::{Checked, Client, ClientError};
-pub use document::{AccountDocument, DaemonInfo, StatusDocument};
+pub use document::{AccountDocument, DaemonInfo, EmailDocument, StatusDocument};
 pub use events::{IncidentEvent, IncidentMessage, StreamEvent, TransitionDocument};
 pub use explain::ExplainDocument;
 pub use history::{HistoryQuery, PastError, Since};

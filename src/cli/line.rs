@@ -29,6 +29,7 @@ pub fn oneline(document: &StatusDocument, look: &Look) -> String {
         Time::END => "paused".to_owned(),
         until => format!("paused until {}", (look.local)(until)),
     }));
+    words.extend(document.email.as_ref().filter(|email| email.ended).map(|_| "no e-mail".to_owned()));
     match &document.daemon {
         Some(daemon) if daemon.online => {}
         Some(_) => words.push("offline".to_owned()),

@@ -25,6 +25,7 @@ pub mod list;
 pub mod man;
 pub mod notify_test;
 mod obtain;
+mod post;
 mod progress;
 mod prompt;
 pub mod quiet;

@@ -14,6 +14,8 @@ use tokio::{
 use super::{
     Exit,
     context::{Context, block_on, print},
+    post::{self, Sent},
+    progress::Progress,
     prompt::Interrupts,
 };
 use crate::{
@@ -61,6 +63,8 @@ pub(super) enum Channel {
     Desktop,
     /// The program of notify.hook.command.
     Hook,
+    /// E-mail, as notify.email says.
+    Email,
 }
 
 pub(super) fn notify_test(context: &Context, arguments: &NotifyTestArgs) -> Result<u8, Exit> {
@@ -73,7 +77,10 @@ pub(super) fn notify_test(context: &Context, arguments: &NotifyTestArgs) -> Resu
     if channels.is_empty() {
         return Err(Exit::because(
             "send a test message: no channel is switched on",
-            format!("set notify.desktop or notify.hook.command in {}, or name one with --channel", path.display()),
+            format!(
+                "set notify.desktop, notify.hook or notify.email in {}, or name one with --channel",
+                path.display()
+            ),
         ));
     }
     block_on(async {
@@ -85,6 +92,7 @@ pub(super) fn notify_test(context: &Context, arguments: &NotifyTestArgs) -> Resu
                 let took_it = match channel {
                     Channel::Desktop => show(&mut desktop).await?,
                     Channel::Hook => run_hook(&config).await?,
+                    Channel::Email => Box::pin(send_mail(context, &config)).await?,
                 };
                 all_took_it &= took_it;
             }
@@ -105,10 +113,11 @@ fn channels(config: &Config, named: Option<Channel>) -> Vec<Channel> {
     let on = |channel: &Channel| match channel {
         Channel::Desktop => config.notify.desktop,
         Channel::Hook => config.notify.hook.is_some(),
+        Channel::Email => config.notify.email.is_some(),
     };
     match named {
         Some(channel) => vec![channel],
-        None => [Channel::Desktop, Channel::Hook].into_iter().filter(on).collect(),
+        None => [Channel::Desktop, Channel::Hook, Channel::Email].into_iter().filter(on).collect(),
     }
 }
 
@@ -185,7 +194,7 @@ pub(super) fn remedy(reason: &str) -> &'static str {
     // A service that could not be started: most often there is no screen.
     if reason.contains("no session bus") || reason.contains("failed to connect to") || reason.contains(".Spawn.") {
         "run it in a desktop session of your user (DBUS_SESSION_BUS_ADDRESS is set there); on a machine without one set \
-         notify.desktop = false and use notify.hook"
+         notify.desktop = false and use notify.hook or notify.email"
     } else if reason.contains("no notification service") {
         "start one: desktops such as GNOME and KDE bring theirs, elsewhere install dunst or mako; messages wait until it is \
          there"
@@ -206,6 +215,35 @@ async fn run_hook(config: &Config) -> Result<bool, Exit> {
             let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             anstream::eprintln!("hook: failed: {error}{why}");
             anstream::eprintln!("hint: notify.hook.command gets the event as JSON on standard input and has 30 s");
+            Ok(false)
+        }
+    }
+}
+
+async fn send_mail(context: &Context, config: &Config) -> Result<bool, Exit> {
+    let Some(email) = &config.notify.email else {
+        anstream::eprintln!("email: not sent: none is configured");
+        anstream::eprintln!(
+            "hint: [notify.email] to, from, and a server or a credential; config.example.toml shows it"
+        );
+        return Ok(false);
+    };
+    let progress = Progress::start("sending a test message by e-mail".to_owned());
+    let sent = post::post(context, config, &alert::sample_mail(&post::sender()).test(), 1).await;
+    drop(progress);
+    match sent? {
+        Sent::Taken(host) => {
+            print(&format!("email: {host} took it for {}\n", email.to))?;
+            let client = context.client()?;
+            // Where the daemon gave up, this is the reason to go on.
+            if client.status(&[]).await.is_ok_and(|status| status.email.is_some()) {
+                drop(client.reload().await);
+            }
+            Ok(true)
+        }
+        Sent::Not(why) | Sent::Never(why) => {
+            anstream::eprintln!("email: not sent: {why}");
+            anstream::eprintln!("hint: {}", post::remedy(config));
             Ok(false)
         }
     }

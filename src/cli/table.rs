@@ -261,6 +261,15 @@ impl Page<'_> {
     }
 
     fn summary(&mut self, document: &StatusDocument) {
+        if let Some(email) = &document.email {
+            let since = email.since.map(|at| format!(" since {}", (self.look.local)(at))).unwrap_or_default();
+            let words = format!("No e-mail goes out{since}: {}", printable(&email.why));
+            self.indented(&words, 0, if email.ended { WARNING } else { Style::new() });
+            if email.ended {
+                self.indented("What to do: keypulse doctor", 0, Style::new());
+            }
+            self.lines.push(String::new());
+        }
         let counted = |health: &Health| (document.counts.of(*health), *health);
         let counts: Vec<_> = Health::ALL
             .iter()

@@ -106,9 +106,9 @@ pub struct Hook {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Email {
     /// The receiver.
-    pub to: String,
+    pub to: lettre::Address,
     /// The sender.
-    pub from: String,
+    pub from: lettre::Address,
     /// Through which server.
     pub via: EmailVia,
 }
@@ -297,7 +297,6 @@ mod tests;
 /// What the configuration asks for and this version does not do yet, in words for the log and `config check`.
 #[must_use]
 pub fn unsupported(config: &Config) -> Vec<&'static str> {
-    let email = config.notify.email.is_some().then_some("notify.email is set, but this version sends no e-mail yet");
     let idle = config.watch.idle.then_some("watch.idle is on, but this version holds no IDLE connections yet");
-    email.into_iter().chain(idle).collect()
+    idle.into_iter().collect()
 }

@@ -105,12 +105,24 @@ impl Checker<'_> {
         Some(Email { to: to?, from: from?, via: via? })
     }
 
-    fn mailbox(&mut self, header: &Range<usize>, key: &str, given: Option<&Spanned<String>>) -> Option<String> {
+    fn mailbox(
+        &mut self,
+        header: &Range<usize>,
+        key: &str,
+        given: Option<&Spanned<String>>,
+    ) -> Option<lettre::Address> {
         let Some(given) = given else {
             self.missing(header.clone(), "the e-mail", key, "\"me@example.org\"");
             return None;
         };
-        self.address(key, given).map(|address| address.as_str().to_owned())
+        let address = self.address(key, given)?;
+        // Stricter than for an account: it goes into the dialogue with the server (RFC 5321, section 4.1.2).
+        let mailbox = Some(address.as_str()).filter(|text| text.is_ascii()).and_then(|text| text.parse().ok());
+        if mailbox.is_none() {
+            let message = format!("`{key}` is no address that mail can be sent to");
+            self.report(given.span(), &message, "write it in ASCII, such as \"me@example.org\"");
+        }
+        mailbox
     }
 
     /// The watched credential that sends the mail.

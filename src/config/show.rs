@@ -77,7 +77,7 @@ impl Display for Config {
 }
 
 fn write_email(f: &mut fmt::Formatter<'_>, email: &Email) -> fmt::Result {
-    writeln!(f, "\n[notify.email]\nto = {}\nfrom = {}", quote(&email.to), quote(&email.from))?;
+    writeln!(f, "\n[notify.email]\nto = {}\nfrom = {}", quote(email.to.as_ref()), quote(email.from.as_ref()))?;
     match &email.via {
         EmailVia::Server { server, username, secret } => {
             write_server(f, server)?;

@@ -3,20 +3,20 @@
 //! How each went comes back as `Event::Delivered`.
 
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use super::{Daemon, Told, heart::Effect};
+use super::{Daemon, RunError, Told, heart::Effect, mail::MailStep};
 use crate::{
     api::{IncidentEvent, IncidentMessage},
     health::{
         alert::{self, Message},
-        event::{Handover, Order},
+        event::{Event, Handover, Order},
         outbox::{Channel, Tidings},
     },
     host::{
         clock,
         desktop::{Desktop, DesktopEvent, Notice, Offer, ShownAs},
-        hook::{self, HookEvent},
+        hook::{self, HookError, HookEvent},
     },
 };
 
@@ -28,12 +28,50 @@ pub(super) struct Showing {
     pub(super) message: Message,
 }
 
+/// What the tasks that hand messages over want of the loop.
+pub(super) enum Handing {
+    /// An e-mail's.
+    Mail(Box<MailStep>),
+    /// A hook was run.
+    Hook {
+        /// The message.
+        id: u64,
+        /// Of what it was told.
+        event: IncidentEvent,
+        /// How that went.
+        result: Result<(), HookError>,
+    },
+}
+
+impl From<MailStep> for Handing {
+    fn from(step: MailStep) -> Self {
+        Self::Mail(Box::new(step))
+    }
+}
+
 impl Daemon {
+    /// What a task that hands a message over wants.
+    pub(super) fn handing(&mut self, handing: Handing) -> Result<(), RunError> {
+        match handing {
+            Handing::Mail(step) => self.mail_step(*step),
+            Handing::Hook { id, event, result } => self.hooked(id, event, result),
+        }
+    }
+
+    /// The same while the daemon ends.
+    pub(super) fn last_handing(&mut self, handing: Handing) -> Result<(), RunError> {
+        match handing {
+            Handing::Mail(step) => self.last_mail_step(*step),
+            Handing::Hook { id, event, result } => self.hooked(id, event, result),
+        }
+    }
+
     /// Hands a message to its channel.
     pub(super) fn deliver(&mut self, order: &Order) {
         match order.delivery.channel {
             Channel::Desktop => self.deliver_to_desktop(order),
             Channel::Hook => self.deliver_to_hook(order),
+            Channel::Email => self.deliver_by_mail(order),
         }
     }
 
@@ -131,21 +169,42 @@ impl Daemon {
             payload: serde_json::to_value(&message).unwrap_or_default(),
             test: self.options.test,
         };
-        let effects = self.heart.effects();
+        let steps = self.mailroom.steps.clone();
         self.heart.spawn(async move {
-            let result = match hook::run(&hook.command, told).await {
-                Ok(()) => {
-                    info!("hook told of {}", event.as_str());
-                    Handover::Done(None)
-                }
-                Err(error) => {
-                    warn!("failed to run the hook: {}", chain(&error));
-                    // It got the event: running it again would tell people twice.
-                    if error.was_started() { Handover::Done(None) } else { Handover::Failed }
-                }
-            };
-            drop(effects.send(Effect::Delivered { id, result }));
+            let result = hook::run(&hook.command, told).await;
+            drop(steps.send(Handing::Hook { id, event, result }));
         });
+    }
+
+    fn hooked(&mut self, id: u64, event: IncidentEvent, result: Result<(), HookError>) -> Result<(), RunError> {
+        let result = match result {
+            Ok(()) => {
+                info!("hook told of {}", event.as_str());
+                self.complaints.remove(&Channel::Hook);
+                Handover::Done(None)
+            }
+            // It got the event: running it again would tell people twice.
+            Err(error) if error.was_started() => {
+                warn!("failed to run the hook: {}", chain(&error));
+                Handover::Done(None)
+            }
+            Err(error) => {
+                let hint = "it is tried again; `keypulse doctor` looks at it";
+                self.complain(Channel::Hook, format!("failed to run the hook: {} ({hint})", chain(&error)));
+                Handover::Failed
+            }
+        };
+        self.step(Event::Delivered { id, result })
+    }
+
+    /// Warns of a channel that does not work, once for each way in which it does not.
+    pub(super) fn complain(&mut self, channel: Channel, words: String) {
+        if self.complaints.get(&channel) == Some(&words) {
+            debug!("{words}, still");
+        } else {
+            warn!("{words}");
+            self.complaints.insert(channel, words);
+        }
     }
 }
 

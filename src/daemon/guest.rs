@@ -133,7 +133,7 @@ pub fn remembered(config: &Config, paths: &Paths) -> Result<BTreeMap<CredentialN
 }
 
 /// Names that a server's text may repeat, and nobody shall read there.
-fn other_names(account: &Account) -> Vec<String> {
+pub(super) fn other_names(account: &Account) -> Vec<String> {
     let address = &account.address;
     let PerService { imap, smtp } = account.usernames.clone();
     vec![address.to_string(), address.local_part().to_owned(), imap, smtp]

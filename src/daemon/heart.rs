@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::{debug, info};
 
-use super::{Past, RunError, guest::target};
+use super::{Past, RunError, guest::target, route::trouble};
 use crate::{
     api::{DaemonInfo, StatusDocument},
     config::{self, Config},
@@ -18,6 +18,7 @@ use crate::{
         engine::Engine,
         event::{Action, Event, Handover, Order, Record, Setup},
         evidence::{Cause, Outcome, Service},
+        mail::{Loan, NoLoan},
         name::{Address, CredentialName},
         outbox::{Channel, Tidings},
         schedule::Timestamp,
@@ -96,7 +97,7 @@ pub struct Heart {
     sleep: SleepMeter,
     /// The system does not deny that there is a network.
     pub(super) network_up: bool,
-    key: DigestKey,
+    key: Arc<DigestKey>,
     reader: Arc<Reader>,
     prober: Arc<Prober>,
     /// The secrets of the rounds under way. Each is dropped, and wiped, when its round ends.
@@ -118,6 +119,7 @@ impl Heart {
         let store = Store::open(&paths.state)?;
         let key = DigestKey::load_or_create(&paths.state)
             .map_err(|source| RunError::Key { directory: paths.state.clone(), source })?;
+        let key = Arc::new(key);
         let prober = Arc::new(Prober::new(config.extra_ca.as_deref()).map_err(RunError::Prober)?);
         let clock = Clock::resume(store.anchor()?.as_ref());
         let now = clock.now();
@@ -184,7 +186,8 @@ impl Heart {
     pub fn document(&self, daemon: Option<DaemonInfo>) -> StatusDocument {
         let now = self.now();
         let document = StatusDocument::build(&self.engine.status(now), daemon, now, self.offset_ms());
-        document.with_pause(self.engine.paused_until(), self.offset_ms())
+        let email = trouble(&self.config, &self.engine, now, self.offset_ms());
+        document.with_pause(self.engine.paused_until(), self.offset_ms()).with_email(email)
     }
 
     /// What happened, for those who ask.
@@ -282,6 +285,26 @@ impl Heart {
             }
             Err(frees_at) => Ok(Err(frees_at)),
         }
+    }
+
+    /// Lends a login of a watched account to a message.
+    ///
+    /// # Errors
+    /// Where it cannot be written down.
+    pub(super) fn lend(&mut self, loan: &Loan) -> Result<Result<u64, NoLoan>, StoreError> {
+        let now = self.now();
+        match self.engine.lend(loan, now) {
+            Ok((id, actions)) => {
+                self.write(&actions)?;
+                Ok(Ok(id))
+            }
+            Err(no) => Ok(Err(no)),
+        }
+    }
+
+    /// What it takes to make a login elsewhere.
+    pub(super) fn tools(&self) -> (Arc<Reader>, Arc<Prober>, Arc<DigestKey>) {
+        (Arc::clone(&self.reader), Arc::clone(&self.prober), Arc::clone(&self.key))
     }
 
     /// Settles such a login. Whether there was one.
@@ -463,6 +486,9 @@ pub(crate) fn setup(config: &Config) -> Setup {
     }
     if config.notify.hook.is_some() {
         channels.push(Channel::Hook);
+    }
+    if config.notify.email.is_some() {
+        channels.push(Channel::Email);
     }
     Setup {
         policy: config.policy.clone(),

@@ -8,16 +8,21 @@ mod explain;
 mod guest;
 mod heart;
 mod machine;
+mod mail;
 mod past;
 mod requests;
+mod route;
 mod wishes;
 
-use deliver::Showing;
+use deliver::{Handing, Showing};
 pub use guest::{Dead, Remembered, fingerprint, known_dead, last_read, remembered, target};
 #[cfg(any(test, fuzzing))]
 pub(crate) use heart::setup;
 pub use heart::{Effect, Heart, Outward, Paths, stored_tally};
+use mail::Mailroom;
+pub use mail::why;
 pub use past::{Past, Stored};
+pub use route::{Route, Watched, route};
 
 use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 
@@ -159,6 +164,9 @@ pub struct Daemon {
     waiting: BTreeMap<u64, Waiting>,
     /// Desktop messages on their way, by incident.
     showing: BTreeMap<u64, Showing>,
+    mailroom: Mailroom,
+    /// What was last said of a channel that does not work: once is enough.
+    complaints: BTreeMap<Channel, String>,
     next_request: u64,
 }
 
@@ -197,6 +205,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     let server = api::serve(listener, sender, api::Limits::default());
     tokio::pin!(server);
     let mut desktop_events = None;
+    let (mailroom, mut handings) = Mailroom::new();
     heart.announce();
     let mut daemon = Daemon {
         started_at: heart.now(),
@@ -206,6 +215,8 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
         stream: broadcast::channel(STREAM).0,
         waiting: BTreeMap::new(),
         showing: BTreeMap::new(),
+        mailroom,
+        complaints: BTreeMap::new(),
         next_request: 0,
         options,
     };
@@ -236,6 +247,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
                 let event = daemon.heart.event(effect);
                 daemon.step(event)?;
             }
+            Some(handing) = handings.recv() => daemon.handing(handing)?,
             Some(request) = requests.recv() => daemon.request(request)?,
             Some(()) = unlocked.recv() => {
                 debug!("the keyring was unlocked, or appeared");
@@ -255,7 +267,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     }
     info!("stopping");
     service::stopping();
-    daemon.wind_down(&mut effects).await?;
+    daemon.wind_down(&mut effects, &mut handings).await?;
     daemon.heart.stop();
     drop(timeout(LAST_WORDS, daemon.hear_the_desktop_out(&mut desktop_events)).await);
     if daemon.options.test
@@ -285,14 +297,24 @@ async fn next(events: Option<&mut mpsc::Receiver<DesktopEvent>>) -> Option<Deskt
 }
 
 impl Daemon {
-    /// Lets logins and hooks under way end, if they are quick: a login that is cut off counts as failed, and a message as told.
-    async fn wind_down(&mut self, effects: &mut mpsc::UnboundedReceiver<Effect>) -> Result<(), RunError> {
+    /// Lets logins, hooks and mails under way end, if they are quick: a login that is cut off counts as failed, and a message as
+    /// told.
+    async fn wind_down(
+        &mut self,
+        effects: &mut mpsc::UnboundedReceiver<Effect>,
+        handings: &mut mpsc::UnboundedReceiver<Handing>,
+    ) -> Result<(), RunError> {
         let deadline = tokio::time::Instant::now() + WIND_DOWN;
         self.heart.engine_mut().end();
-        while !self.heart.engine().is_idle() || self.heart.engine().is_telling(Channel::Hook) {
-            let Ok(Some(effect)) = tokio::time::timeout_at(deadline, effects.recv()).await else { break };
-            let event = self.heart.event(effect);
-            self.step(event)?;
+        while !self.heart.engine().is_idle() || self.heart.engine().is_telling() {
+            tokio::select! {
+                Some(effect) = effects.recv() => {
+                    let event = self.heart.event(effect);
+                    self.step(event)?;
+                }
+                Some(handing) = handings.recv() => self.last_handing(handing)?,
+                () = tokio::time::sleep_until(deadline) => break,
+            }
         }
         Ok(())
     }
@@ -375,6 +397,8 @@ impl Daemon {
             Ok(()) => {
                 info!("configuration read again");
                 self.network()?; // and all that is due
+                self.complaints.clear();
+                self.step(Event::ForgiveMail)?;
                 Ok(Ok(self.document()))
             }
             Err(why) => {

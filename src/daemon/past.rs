@@ -2,7 +2,7 @@
 //!
 //! Reads only; decides nothing.
 
-use super::{Paths, heart};
+use super::{Paths, heart, route::trouble};
 use crate::{
     api::{HistoryQuery, PastError, StatusDocument, TransitionDocument, UnknownName},
     config::Config,
@@ -61,6 +61,7 @@ pub struct Stored {
     store: Option<Store>,
     engine: Engine,
     clock: Clock,
+    config: Config,
 }
 
 impl Stored {
@@ -79,7 +80,7 @@ impl Stored {
         };
         let now = clock.now();
         let engine = Engine::new(heart::setup(config), memory, heart::seed(now), now);
-        Ok(Self { store, engine, clock })
+        Ok(Self { store, engine, clock, config: config.clone() })
     }
 
     /// The status document.
@@ -88,7 +89,8 @@ impl Stored {
         let now = self.clock.now();
         let (engine, offset_ms) = (&self.engine, self.clock.offset_ms());
         let document = StatusDocument::build(&engine.status(now), None, now, offset_ms);
-        let mut document = document.with_pause(engine.paused_until(), offset_ms);
+        let email = trouble(&self.config, engine, now, offset_ms);
+        let mut document = document.with_pause(engine.paused_until(), offset_ms).with_email(email);
         if self.store.is_none() {
             document.overall = Overall::Unknown; // nobody ever looked
         }

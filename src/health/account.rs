@@ -133,6 +133,8 @@ pub struct Account {
     pub configured: bool,
     /// The round under way: at most one per account.
     pub flight: Option<Flight>,
+    /// The login that a message is being sent with: no round begins meanwhile.
+    pub lent: Option<u64>,
     /// Requests under way, and which secret was asked where for them: credentials that share one share its answer.
     pub asked_for: Vec<(u64, Fingerprint, Service)>,
     /// What was decided in this step, for the disk.

@@ -3,11 +3,16 @@
 //! Decides words and urgency. Never decides whether or when somebody is told, and holds no markup: escaping belongs to
 //! the channel (`host/markup.rs`). Times of day come from the caller, as the time zone is a thing of the machine.
 
+mod names;
+mod page;
+
+use Line::{Do, Fact, Run};
+
+use self::names::{bounded, labels, who, who_short};
 use super::{
-    credential::Health,
     evidence::{Finding, Service},
     incident::{Incident, IncidentCause},
-    name::{Address, CredentialName},
+    name::Address,
     outbox::Tidings,
     schedule::Timestamp,
     view::CredentialStatus,
@@ -16,14 +21,10 @@ use super::{
 /// The way to a new password, as words for the screen.
 const PATH: &str = "account.apple.com → Sign-In and Security → App-Specific Passwords";
 /// The same for mail and hook, without anything that a mail program makes a link of: whoever forges such a message wants
-/// a click.
-const PATH_WITHOUT_HOST: &str = "your Apple Account → Sign-In and Security → App-Specific Passwords";
+/// a click. In ASCII, so that an e-mail goes out as it reads.
+const PATH_WITHOUT_HOST: &str = "your Apple Account > Sign-In and Security > App-Specific Passwords";
 /// Programs named at most; of more, two are named and the others counted.
 const NAMED: usize = 3;
-/// Characters of one program's name.
-const NAME_CHARS: usize = 32;
-/// Bytes of the two names that fit a title together.
-const TITLE_NAMES: usize = 24;
 /// Characters of the reason why a password could not be read.
 const REASON_CHARS: usize = 120;
 
@@ -47,6 +48,36 @@ impl Message {
     }
 }
 
+/// Who sends an e-mail: there may be several machines with a keypulse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The machine's own name.
+    pub machine: String,
+    /// The time zone of the times in it, as `UTC+01:00`.
+    pub zone: String,
+}
+
+/// One thought of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Line {
+    /// What is so.
+    Fact(String),
+    /// What to do.
+    Do(String),
+    /// What to do in a terminal: why, and the command.
+    Run(&'static str, String),
+}
+
+impl Line {
+    /// As one line.
+    fn text(&self) -> String {
+        match self {
+            Self::Fact(words) | Self::Do(words) => words.clone(),
+            Self::Run(why, command) => format!("{why}: {command}"),
+        }
+    }
+}
+
 const fn prefix(tidings: Tidings) -> &'static str {
     match tidings {
         Tidings::Opened | Tidings::Resolved | Tidings::PutBack => "",
@@ -67,10 +98,10 @@ pub fn message(
     credentials: &[CredentialStatus],
     local: &dyn Fn(Timestamp) -> String,
 ) -> Message {
-    Case::new(account, incident, credentials, local, PATH).message(tidings)
+    Case::new(account, incident, credentials, local, PATH, NAMED).message(tidings)
 }
 
-/// The message for mail and hook: no link to Apple, and a last line by which a forged one can be told.
+/// The message for a hook: no link to Apple, and a last line by which a forged one can be told.
 #[must_use]
 pub fn letter(
     tidings: Tidings,
@@ -79,9 +110,23 @@ pub fn letter(
     credentials: &[CredentialStatus],
     local: &dyn Fn(Timestamp) -> String,
 ) -> Message {
-    let mut message = Case::new(account, incident, credentials, local, PATH_WITHOUT_HOST).message(tidings);
+    let mut message = Case::new(account, incident, credentials, local, PATH_WITHOUT_HOST, NAMED).message(tidings);
     message.body.push_str("\nkeypulse never asks for the main password.");
     message
+}
+
+/// The message for e-mail: the same sentences as a page of plain text, every affected program named.
+#[must_use]
+pub fn mail(
+    tidings: Tidings,
+    account: &Address,
+    incident: &Incident,
+    credentials: &[CredentialStatus],
+    local: &dyn Fn(Timestamp) -> String,
+    sender: &Sender,
+) -> Message {
+    let case = Case::new(account, incident, credentials, local, PATH_WITHOUT_HOST, usize::MAX);
+    page::page(&case, tidings, sender)
 }
 
 /// Where no terminal could be opened for "Replace…".
@@ -102,6 +147,13 @@ pub fn no_browser(page: &str) -> Message {
         body: format!("Apple's page for app-specific passwords is {page}"),
         critical: false,
     }
+}
+
+/// The same for e-mail.
+#[must_use]
+pub fn sample_mail(sender: &Sender) -> Message {
+    let Message { title, body, critical } = sample();
+    Message { title, body: page::signed(&body, sender), critical }
 }
 
 /// What `notify-test` sends, before it is marked as a test.
@@ -136,27 +188,42 @@ impl<'a> Case<'a> {
         credentials: &'a [CredentialStatus],
         local: &'a dyn Fn(Timestamp) -> String,
         path: &'static str,
+        named: usize,
     ) -> Self {
         let present = credentials.iter().filter(|one| incident.credentials.contains(&one.name)).collect();
         let labels = labels(incident, credentials);
-        Self { account, incident, credentials, local, path, who: who(&labels), who_short: who_short(&labels), present }
+        Self {
+            account,
+            incident,
+            credentials,
+            local,
+            path,
+            who: who(&labels, named),
+            who_short: who_short(&labels),
+            present,
+        }
     }
 
     fn message(&self, tidings: Tidings) -> Message {
-        let (what, lines) = match tidings {
-            Tidings::Opened | Tidings::Changed | Tidings::Reminder | Tidings::PutBack => self.trouble(),
-            Tidings::Resolved => self.over(),
-        };
+        let (what, lines) = self.told(tidings);
         Message {
             title: format!("{}{what}: {}", prefix(tidings), self.account),
-            body: lines.join("\n"),
+            body: lines.iter().map(Line::text).collect::<Vec<_>>().join("\n"),
             critical: tidings == Tidings::Opened && self.incident.cause.is_critical(),
+        }
+    }
+
+    /// What happened, in a few words, and the thoughts.
+    fn told(&self, tidings: Tidings) -> (String, Vec<Line>) {
+        match tidings {
+            Tidings::Opened | Tidings::Changed | Tidings::Reminder | Tidings::PutBack => self.trouble(),
+            Tidings::Resolved => self.over(),
         }
     }
 
     // ---- it happened, or still stands ----
 
-    fn trouble(&self) -> (String, Vec<String>) {
+    fn trouble(&self) -> (String, Vec<Line>) {
         match self.incident.cause {
             IncidentCause::MainPasswordReset => self.main_password_reset(),
             IncidentCause::ResetOrRevoked => self.reset_or_revoked(),
@@ -168,70 +235,76 @@ impl<'a> Case<'a> {
         }
     }
 
-    fn main_password_reset(&self) -> (String, Vec<String>) {
+    fn main_password_reset(&self) -> (String, Vec<Line>) {
         let all = self.present.len() == self.credentials.len();
         let [get, add] = self.renew();
         let title = if all { "All iCloud app passwords revoked" } else { "iCloud app passwords revoked" };
         let lines = vec![
-            format!("Can no longer log in: {}.", self.who),
-            self.when(),
-            "Most likely the Apple Account password was changed or reset. Also fits: two-factor authentication turned \
-             off, account locked."
-                .to_owned(),
-            "If that was not you, act now: it may be somebody else's doing.".to_owned(),
+            Fact(format!("Can no longer log in: {}.", self.who)),
+            Fact(self.when()),
+            Fact(
+                "Most likely the Apple Account password was changed or reset. Also fits: two-factor authentication turned \
+                 off, account locked."
+                    .to_owned(),
+            ),
+            Fact("If that was not you, act now: it may be somebody else's doing.".to_owned()),
             get,
             add,
         ];
         (title.to_owned(), lines)
     }
 
-    fn reset_or_revoked(&self) -> (String, Vec<String>) {
+    fn reset_or_revoked(&self) -> (String, Vec<Line>) {
         let [get, add] = self.renew();
         let lines = vec![
-            format!("Can no longer log in: {}.", self.who),
-            self.when(),
-            format!(
+            Fact(format!("Can no longer log in: {}.", self.who)),
+            Fact(self.when()),
+            Fact(format!(
                 "Most likely the Apple Account password was changed, or {} revoked. Also fits: two-factor authentication \
                  turned off, account locked.",
                 self.many("only this app password was", "only these app passwords were")
+            )),
+            Fact("If that was not you, act now: it may be somebody else's doing.".to_owned()),
+            get,
+            add,
+        ];
+        (self.titled("app password revoked", "app passwords revoked"), lines)
+    }
+
+    fn single_revocation(&self) -> (String, Vec<Line>) {
+        let [get, add] = self.renew();
+        let lines = vec![
+            Fact(format!("Can no longer log in: {}. Another app password of this account still works.", self.who)),
+            Fact(self.when()),
+            Fact(
+                "Most likely revoked by hand, or removed after a move to Apple's own sign-in. If not by you, look at your \
+                 Apple Account: it may be somebody else's doing."
+                    .to_owned(),
             ),
-            "If that was not you, act now: it may be somebody else's doing.".to_owned(),
             get,
             add,
+            Run("Not used any more", format!("keypulse remove {}", self.name())),
         ];
         (self.titled("app password revoked", "app passwords revoked"), lines)
     }
 
-    fn single_revocation(&self) -> (String, Vec<String>) {
+    fn never_accepted(&self) -> (String, Vec<Line>) {
         let [get, add] = self.renew();
         let lines = vec![
-            format!("Can no longer log in: {}. Another app password of this account still works.", self.who),
-            self.when(),
-            "Most likely revoked by hand, or removed after a move to Apple's own sign-in. If not by you, look at your Apple \
-             Account: it may be somebody else's doing."
-                .to_owned(),
-            get,
-            add,
-            format!("Not used any more: keypulse remove {}", self.name()),
-        ];
-        (self.titled("app password revoked", "app passwords revoked"), lines)
-    }
-
-    fn never_accepted(&self) -> (String, Vec<String>) {
-        let [get, add] = self.renew();
-        let lines = vec![
-            format!("iCloud has refused {} since {}.", self.who, self.began()),
-            "Likely: a wrong user name, a typing error, the main password instead of an app-specific one, or revoked \
-             before keypulse first saw it."
-                .to_owned(),
-            "Check the user name first.".to_owned(),
+            Fact(format!("iCloud has refused {} since {}.", self.who, self.began())),
+            Fact(
+                "Likely: a wrong user name, a typing error, the main password instead of an app-specific one, or revoked \
+                 before keypulse first saw it."
+                    .to_owned(),
+            ),
+            Do("Check the user name first.".to_owned()),
             get,
             add,
         ];
         (self.titled("password not accepted", "passwords not accepted"), lines)
     }
 
-    fn service_refused(&self) -> (String, Vec<String>) {
+    fn service_refused(&self) -> (String, Vec<Line>) {
         let local_part = self.account.local_part();
         let (title, lines) = match self.refusing() {
             Some(Service::Smtp) => (
@@ -260,10 +333,11 @@ impl<'a> Case<'a> {
                 ],
             ),
         };
-        (format!("iCloud {title} ({})", self.who_short), lines.into())
+        let [since, likely, set] = lines;
+        (format!("iCloud {title} ({})", self.who_short), vec![Fact(since), Fact(likely), Do(set)])
     }
 
-    fn cannot_check(&self) -> (String, Vec<String>) {
+    fn cannot_check(&self) -> (String, Vec<Line>) {
         let unreadable = self.present.iter().find_map(|one| one.unreadable.as_deref());
         let why = match unreadable {
             Some(reason) => format!("Cannot be read since {}: {}.", self.began(), bounded(reason, REASON_CHARS)),
@@ -274,60 +348,61 @@ impl<'a> Case<'a> {
             _ => String::new(),
         };
         let lines = vec![
-            format!("Not known whether it still works: {}.", self.who),
-            why,
-            format!("What is wrong, in full: keypulse check{names}"),
+            Fact(format!("Not known whether it still works: {}.", self.who)),
+            Fact(why),
+            Run("What is wrong, in full", format!("keypulse check{names}")),
         ];
         (self.titled("password cannot be checked", "passwords cannot be checked"), lines)
     }
 
     /// For the status only; never sent.
-    fn provider_outage_suspected(&self) -> (String, Vec<String>) {
+    fn provider_outage_suspected(&self) -> (String, Vec<Line>) {
         let lines = vec![
-            format!("iCloud refuses {}, but other signs point to trouble at iCloud.", self.who),
-            "keypulse waits and asks again before it calls anything revoked. Nothing to do now.".to_owned(),
+            Fact(format!("iCloud refuses {}, but other signs point to trouble at iCloud.", self.who)),
+            Fact("keypulse waits and asks again before it calls anything revoked. Nothing to do now.".to_owned()),
         ];
         ("iCloud may have an outage".to_owned(), lines)
     }
 
     // ---- it is over ----
 
-    fn over(&self) -> (String, Vec<String>) {
+    fn over(&self) -> (String, Vec<Line>) {
         if self.present.is_empty() {
-            let lines = vec![format!("Removed from keypulse: {}.", self.who), "Nothing is left to do.".to_owned()];
-            return (format!("iCloud password no longer watched ({})", self.who_short), lines);
+            let lines = [format!("Removed from keypulse: {}.", self.who), "Nothing is left to do.".to_owned()];
+            return (format!("iCloud password no longer watched ({})", self.who_short), lines.map(Fact).into());
         }
         if self.incident.withdrawn {
-            let lines = vec![
+            let lines = [
                 format!("iCloud accepts the same {} again: {}.", self.many("password", "passwords"), self.who),
                 format!("{} So nothing was revoked: a false alarm, or trouble at iCloud.", self.span()),
                 "Nothing is left to do; a new password made meanwhile is good too.".to_owned(),
             ];
             return (
                 format!("False alarm: iCloud {} ({})", self.many("password works", "passwords work"), self.who_short),
-                lines,
+                lines.map(Fact).into(),
             );
         }
-        match self.incident.cause {
+        let (what, lines) = match self.incident.cause {
             IncidentCause::MainPasswordReset | IncidentCause::ResetOrRevoked | IncidentCause::SingleRevocation => {
-                (self.titled("works again", "works again"), vec![format!("Logs in again: {}.", self.who), self.span()])
+                (self.titled("works again", "works again"), [format!("Logs in again: {}.", self.who), self.span()])
             }
             IncidentCause::NeverAccepted => (
                 self.titled("password accepted now", "passwords accepted now"),
-                vec![format!("Logs in: {}.", self.who), self.span()],
+                [format!("Logs in: {}.", self.who), self.span()],
             ),
             IncidentCause::ServiceRefused => (
                 format!("iCloud receives and sends again ({})", self.who_short),
-                vec!["Both services accept the password.".to_owned(), self.span()],
+                ["Both services accept the password.".to_owned(), self.span()],
             ),
             IncidentCause::CannotCheck => (
                 self.titled("password checked again, works", "passwords checked again, work"),
-                vec![format!("Works: {}.", self.who), self.span()],
+                [format!("Works: {}.", self.who), self.span()],
             ),
             IncidentCause::ProviderOutageSuspected => {
-                ("iCloud answers again".to_owned(), vec![format!("Logs in: {}.", self.who), self.span()])
+                ("iCloud answers again".to_owned(), [format!("Logs in: {}.", self.who), self.span()])
             }
-        }
+        };
+        (what, lines.map(Fact).into())
     }
 
     // ---- parts of sentences ----
@@ -362,13 +437,16 @@ impl<'a> Case<'a> {
     }
 
     /// Where a new password comes from, and where it goes.
-    fn renew(&self) -> [String; 2] {
+    fn renew(&self) -> [Line; 2] {
         [
-            format!("{}: {}.", self.many("New password", "New passwords"), self.path),
-            match self.present.as_slice() {
-                [one] => format!("Then: keypulse replace {}", one.name),
-                _ => format!("Then: keypulse replace --account {}", self.account),
-            },
+            Do(format!("{}: {}.", self.many("New password", "New passwords"), self.path)),
+            Run(
+                "Then",
+                match self.present.as_slice() {
+                    [one] => format!("keypulse replace {}", one.name),
+                    _ => format!("keypulse replace --account {}", self.account),
+                },
+            ),
         ]
     }
 
@@ -394,70 +472,6 @@ impl<'a> Case<'a> {
             (true, true) | (false, false) => None,
         }
     }
-}
-
-/// Each affected program, and whether its death is presumed.
-fn labels(incident: &Incident, credentials: &[CredentialStatus]) -> Vec<(String, bool)> {
-    let label = |name: &CredentialName| match credentials.iter().find(|one| one.name == *name) {
-        Some(one) => (label(one, credentials), one.presumed && one.health == Health::Revoked),
-        None => (bounded(name.as_str(), NAME_CHARS), false),
-    };
-    incident.credentials.iter().map(label).collect()
-}
-
-/// 'Thunderbird', 'Thunderbird, mutt and NAS (presumed)', 'Thunderbird, msmtp and 3 more (2 presumed)'.
-fn who(labels: &[(String, bool)]) -> String {
-    let shown = if labels.len() <= NAMED { labels.len() } else { NAMED - 1 };
-    let (first, others) = labels.split_at(shown);
-    let mark = |(label, presumed): &(String, bool)| match presumed {
-        true => format!("{label} (presumed)"),
-        false => label.clone(),
-    };
-    let mut names: Vec<String> = first.iter().map(mark).collect();
-    if !others.is_empty() {
-        let presumed = others.iter().filter(|(_, presumed)| *presumed).count();
-        let mark = if presumed == 0 { String::new() } else { format!(" ({presumed} presumed)") };
-        names.push(format!("{} more{mark}", others.len()));
-    }
-    listed(&names)
-}
-
-/// 'Thunderbird', 'Thunderbird and mutt', 'Thunderbird and 4 more'.
-fn who_short(labels: &[(String, bool)]) -> String {
-    match labels {
-        [(first, _), second, rest @ ..] if !rest.is_empty() || first.len() + second.0.len() > TITLE_NAMES => {
-            format!("{first} and {} more", rest.len() + 1)
-        }
-        _ => listed(&labels.iter().map(|(label, _)| label.clone()).collect::<Vec<_>>()),
-    }
-}
-
-fn listed(names: &[String]) -> String {
-    match names.split_last() {
-        None => "nothing".to_owned(),
-        Some((only, [])) => only.clone(),
-        Some((last, first)) => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-/// The program as people call it; with the credential's name where two are called the same.
-fn label(one: &CredentialStatus, credentials: &[CredentialStatus]) -> String {
-    match &one.app {
-        None => bounded(one.name.as_str(), NAME_CHARS),
-        Some(app) if credentials.iter().filter(|other| other.app.as_ref() == Some(app)).count() == 1 => {
-            bounded(app, NAME_CHARS)
-        }
-        Some(app) => format!("{} {}", bounded(app, NAME_CHARS), bounded(one.name.as_str(), NAME_CHARS)),
-    }
-}
-
-fn bounded(text: &str, chars: usize) -> String {
-    if text.chars().count() <= chars {
-        return text.to_owned();
-    }
-    let mut short: String = text.chars().take(chars.saturating_sub(1)).collect();
-    short.push('…');
-    short
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::{
     incident::IncidentFile,
     login::{Login, State, Why},
     machine::Machine,
+    mail::MailTrouble,
     name::{Address, CredentialName, Fingerprint},
     outbox::{Channel, Outbox, Post, Tidings},
     ration::{Purse, Ration, Spent},
@@ -35,6 +36,7 @@ pub struct Engine {
     pub(super) watching_since: Timestamp,
     pub(super) paused_until: Option<Timestamp>,
     pub(super) machine: Machine,
+    pub(super) mail: Option<MailTrouble>,
     pub(super) stance: Stance,
 }
 
@@ -66,6 +68,7 @@ impl Engine {
             watching_since: now,
             paused_until: memory.paused_until,
             machine: Machine::default(),
+            mail: memory.mail,
             stance: Stance::Running,
         };
         for (key, stored) in &mut engine.strangers {
@@ -170,6 +173,7 @@ impl Engine {
             recorded: (Vec::new(), Vec::new()),
             configured: true,
             flight: None,
+            lent: None,
             asked_for: Vec::new(),
             rulings: Vec::new(),
             dirty: true,
@@ -205,6 +209,9 @@ impl Engine {
             Event::Attempted { id, outcome } => self.attempted(id, outcome, now, &mut actions),
             Event::Check { request, names } => self.check(request, &names),
             Event::Delivered { id, result } => self.delivered(id, &result, now),
+            Event::Given(id) => self.accounts.iter_mut().for_each(|account| account.outbox.given(id)),
+            Event::Mailed(mailed) => self.mailed(mailed, now, &mut actions),
+            Event::ForgiveMail => self.forgive_mail(now, &mut actions),
             Event::Unlocked => {
                 let credentials = self.accounts.iter_mut().flat_map(|account| &mut account.credentials);
                 for credential in credentials.filter(|credential| credential.memory.unreadable.is_some()) {
@@ -254,14 +261,18 @@ impl Engine {
     /// Whether no round is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.in_flight() == 0
+        self.accounts.iter().all(|account| account.flight.is_none())
     }
 
-    /// Whether a message is just being handed over on `channel`.
+    /// Whether a message is in the hands of a hook or a mail server that has not answered yet: it counts as told, so it is a
+    /// pity to end now.
     #[must_use]
-    pub fn is_telling(&self, channel: Channel) -> bool {
+    pub fn is_telling(&self) -> bool {
         let mut messages = self.accounts.iter().flat_map(|account| account.outbox.all());
-        messages.any(|message| message.channel == channel && matches!(message.state, Post::Underway { .. }))
+        messages.any(|message| match (message.channel, message.state) {
+            (Channel::Hook, Post::Underway { .. }) | (_, Post::Given { .. }) => true,
+            (_, Post::Due { .. } | Post::Underway { .. } | Post::Done { .. } | Post::Dropped) => false,
+        })
     }
 
     /// When [`Event::Timer`] is due.
@@ -270,7 +281,7 @@ impl Engine {
         let busy = self.in_flight() >= self.policy.concurrent_checks;
         let paused = self.paused_until.is_some();
         let ready_at = self.machine.ready_at().filter(|_| !busy && !paused);
-        let waiting = || self.accounts.iter().filter(|account| account.flight.is_none());
+        let waiting = || self.accounts.iter().filter(|account| account.flight.is_none() && account.lent.is_none());
         let rounds = waiting().filter_map(|account| Some(account.wants.round_at?.max(ready_at?)));
         let wanted = self.machine.open_at().filter(|_| !busy && waiting().any(|account| account.wants.asked));
         let messages = self.accounts.iter().filter_map(|account| account.wants.message_at);
@@ -281,7 +292,7 @@ impl Engine {
     }
 
     /// Works out again when the accounts that changed want something.
-    fn look_ahead(&mut self) {
+    pub(super) fn look_ahead(&mut self) {
         for index in 0..self.accounts.len() {
             let Some(account) = self.accounts.get(index).filter(|account| account.stirred) else { continue };
             let routine = account.credentials.iter().map(|credential| credential.next_at);
@@ -316,8 +327,9 @@ impl Engine {
         }
     }
 
+    /// Connections to watched accounts.
     pub(super) fn in_flight(&self) -> u32 {
-        let count = self.accounts.iter().filter(|account| account.flight.is_some()).count();
+        let count = self.accounts.iter().filter(|it| it.flight.is_some() || it.lent.is_some()).count();
         u32::try_from(count).unwrap_or(u32::MAX)
     }
 
@@ -368,7 +380,7 @@ impl Engine {
 
     /// The most urgent thing to ask of an account: what a person wants, what its secrets are due for, the routine.
     fn next_task(&self, account: &Account, now: Timestamp) -> Option<Task> {
-        if account.flight.is_some() {
+        if account.flight.is_some() || account.lent.is_some() {
             return None;
         }
         let routine = |credential: &Credential| Task {
@@ -412,6 +424,10 @@ impl Engine {
                 continue;
             }
             ration.settle(id, rejected, now);
+            for account in self.accounts.iter_mut().filter(|account| account.lent == Some(id)) {
+                account.lent = None;
+                account.stirred = true;
+            }
             let address = self.accounts.iter().find(|account| account.address.key() == *key).map(|a| a.address.clone());
             let account = address.or_else(|| Address::new(key).ok());
             actions.push(Action::Record(match (rejected, account) {

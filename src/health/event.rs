@@ -8,6 +8,7 @@ use super::{
     evidence::{Cause, Outcome, Service},
     incident::IncidentFile,
     login::{Login, Why},
+    mail::{MailTrouble, Mailed},
     name::{Address, CredentialName, Digest, Fingerprint},
     outbox::{Channel, Delivery, Tidings},
     ration::Spent,
@@ -34,6 +35,8 @@ pub struct Memory {
     pub last_id: u64,
     /// Until when nothing is done by itself.
     pub paused_until: Option<Timestamp>,
+    /// What keeps e-mail from going out.
+    pub mail: Option<MailTrouble>,
     /// By address, in lower case.
     pub accounts: BTreeMap<String, StoredAccount>,
 }
@@ -90,6 +93,12 @@ pub enum Event {
         /// How.
         result: Handover,
     },
+    /// A message is given to its server now: from here on it may have gone out.
+    Given(u64),
+    /// The sending of an e-mail ended.
+    Mailed(Mailed),
+    /// The person means e-mail to be tried again, though its server refused the login.
+    ForgiveMail,
     /// The keyring was unlocked: what could not be read is tried again.
     Unlocked,
     /// A channel that could not be reached can be.
@@ -142,6 +151,9 @@ impl Event {
             Self::Start
             | Self::Check { .. }
             | Self::Delivered { .. }
+            | Self::Given(_)
+            | Self::Mailed(_)
+            | Self::ForgiveMail
             | Self::Unlocked
             | Self::ChannelReady(_)
             | Self::NotificationLost(_)
@@ -264,6 +276,11 @@ pub enum Record {
     Pause {
         /// Its end.
         until: Option<Timestamp>,
+    },
+    /// What keeps e-mail from going out began, changed or ended.
+    Mail {
+        /// What it is now.
+        trouble: Option<MailTrouble>,
     },
     /// A message was added or changed its state.
     Delivery {

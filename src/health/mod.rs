@@ -14,6 +14,7 @@ mod flight;
 pub mod incident;
 pub mod login;
 mod machine;
+pub mod mail;
 pub mod name;
 pub mod outbox;
 mod quiet;

@@ -17,15 +17,21 @@ pub enum Channel {
     Desktop,
     /// The hook command.
     Hook,
+    /// E-mail.
+    Email,
 }
 
 impl Channel {
+    /// All, in the order in which they are named.
+    pub const ALL: [Self; 3] = [Self::Desktop, Self::Hook, Self::Email];
+
     /// The word used in logs and commands.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Desktop => "desktop",
             Self::Hook => "hook",
+            Self::Email => "email",
         }
     }
 }
@@ -85,6 +91,11 @@ pub enum Post {
         /// Tries that failed before.
         tries: u32,
     },
+    /// E-mail: the server is given it now, and it counts as told unless the server refuses it.
+    Given {
+        /// Tries that failed before.
+        tries: u32,
+    },
     /// It went out.
     Done {
         /// When.
@@ -127,7 +138,7 @@ impl Outbox {
                         delivery.state = Post::Dropped;
                     }
                 }
-                Post::Underway { .. } | Post::Done { .. } => told = true,
+                Post::Underway { .. } | Post::Given { .. } | Post::Done { .. } => told = true,
                 Post::Dropped => {}
             }
         }
@@ -145,12 +156,9 @@ impl Outbox {
     /// The messages to hand over now, marked as under way. One per channel at a time, so that they arrive in order.
     pub fn take_due(&mut self, now: Timestamp) -> Vec<Delivery> {
         let mut taken = Vec::new();
-        for channel in [Channel::Desktop, Channel::Hook] {
+        for channel in Channel::ALL {
             let mut of_channel = self.deliveries.iter_mut().filter(|delivery| delivery.channel == channel);
-            let next = of_channel.find(|delivery| match delivery.state {
-                Post::Due { .. } | Post::Underway { .. } => true,
-                Post::Done { .. } | Post::Dropped => false,
-            });
+            let next = of_channel.find(|delivery| !delivery.state.is_settled());
             if let Some(delivery) = next
                 && let Post::Due { at, tries } = delivery.state
                 && at <= now
@@ -166,11 +174,11 @@ impl Outbox {
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         let first = |channel| self.deliveries.iter().find(|d| d.channel == channel && !d.state.is_settled());
-        let first = [Channel::Desktop, Channel::Hook].into_iter().filter_map(first);
+        let first = Channel::ALL.into_iter().filter_map(first);
         first
             .filter_map(|delivery| match delivery.state {
                 Post::Due { at, .. } => Some(at),
-                Post::Underway { .. } | Post::Done { .. } | Post::Dropped => None,
+                Post::Underway { .. } | Post::Given { .. } | Post::Done { .. } | Post::Dropped => None,
             })
             .min()
     }
@@ -183,12 +191,32 @@ impl Outbox {
         Some(delivery)
     }
 
-    /// A message could not go out: it is tried again, ever later.
-    pub fn failed(&mut self, id: u64, policy: &Policy, now: Timestamp) {
+    /// A message is given to its channel now: from here on it may have gone out, whatever becomes of us.
+    pub fn given(&mut self, id: u64) {
         if let Some(delivery) = self.deliveries.iter_mut().find(|delivery| delivery.id == id)
             && let Post::Underway { tries } = delivery.state
         {
-            delivery.state = Post::Due { at: now + wait(tries, policy), tries: tries + 1 };
+            delivery.state = Post::Given { tries };
+        }
+    }
+
+    /// A message could not go out: it is tried again, ever later; unless its incident was over meanwhile.
+    pub fn failed(&mut self, id: u64, policy: &Policy, now: Timestamp) {
+        let Some(at) = self.deliveries.iter().position(|delivery| delivery.id == id) else { return };
+        let Some(Delivery {
+            incident, channel, state: Post::Underway { tries } | Post::Given { tries }, tidings, ..
+        }) = self.deliveries.get(at).cloned()
+        else {
+            return;
+        };
+        let of_it = |delivery: &Delivery| delivery.incident == incident && delivery.channel == channel;
+        let end = |delivery: &&mut Delivery| of_it(delivery) && delivery.tidings == Tidings::Resolved;
+        let over = tidings != Tidings::Resolved && self.deliveries.iter_mut().any(|delivery| end(&&mut *delivery));
+        let state = if over { Post::Dropped } else { Post::Due { at: now + wait(tries, policy), tries: tries + 1 } };
+        self.deliveries.iter_mut().skip(at).take(1).for_each(|delivery| delivery.state = state);
+        if over && !self.was_told(incident, channel) {
+            // Nobody heard of it, so nobody needs to hear that it is over.
+            self.deliveries.iter_mut().filter(end).for_each(|delivery| delivery.state = Post::Dropped);
         }
     }
 
@@ -241,7 +269,7 @@ impl Outbox {
         self.deliveries.iter().any(|d| {
             d.incident == incident
                 && d.channel == channel
-                && matches!(d.state, Post::Done { .. } | Post::Underway { .. })
+                && matches!(d.state, Post::Done { .. } | Post::Given { .. } | Post::Underway { .. })
         })
     }
 
@@ -254,7 +282,7 @@ impl Outbox {
         let times = u32::try_from(again.len()).unwrap_or(u32::MAX);
         match again.first().map(|latest| latest.state) {
             Some(Post::Done { at }) => now.max(at + wait(times.saturating_sub(1), policy)),
-            Some(Post::Due { .. } | Post::Underway { .. } | Post::Dropped) | None => now,
+            Some(Post::Due { .. } | Post::Underway { .. } | Post::Given { .. } | Post::Dropped) | None => now,
         }
     }
 
@@ -292,13 +320,18 @@ impl Outbox {
         self.deliveries.retain(|delivery| delivery.incident != incident);
     }
 
-    /// Marks what was under way when the process died as gone out; gives the incidents and channels concerned.
+    /// Marks what may have gone out when the process died as gone out; gives the incidents and channels concerned. An e-mail
+    /// that no server was given yet is sent again.
     pub fn after_restart(&mut self, now: Timestamp) -> Vec<(u64, Channel)> {
         let mut lost = Vec::new();
         for delivery in &mut self.deliveries {
-            if matches!(delivery.state, Post::Underway { .. }) {
-                delivery.state = Post::Done { at: now };
-                lost.push((delivery.incident, delivery.channel));
+            match (delivery.state, delivery.channel) {
+                (Post::Underway { tries }, Channel::Email) => delivery.state = Post::Due { at: now, tries },
+                (Post::Underway { .. } | Post::Given { .. }, _) => {
+                    delivery.state = Post::Done { at: now };
+                    lost.push((delivery.incident, delivery.channel));
+                }
+                (Post::Due { .. } | Post::Done { .. } | Post::Dropped, _) => {}
             }
         }
         lost
@@ -322,7 +355,7 @@ impl Post {
     #[must_use]
     pub const fn is_settled(self) -> bool {
         match self {
-            Self::Due { .. } | Self::Underway { .. } => false,
+            Self::Due { .. } | Self::Underway { .. } | Self::Given { .. } => false,
             Self::Done { .. } | Self::Dropped => true,
         }
     }
@@ -347,5 +380,38 @@ mod tests {
         assert_eq!(outbox.next_due(), Some(now), "another channel does not wait");
         assert_eq!(outbox.take_due(now).len(), 1);
         assert_eq!(outbox.next_due(), Some(now + Duration::from_secs(10)));
+    }
+
+    fn states(outbox: &Outbox) -> Vec<Post> {
+        outbox.all().iter().map(|delivery| delivery.state).collect()
+    }
+
+    #[test]
+    fn an_email_is_lost_or_doubled_by_no_crash_but_one_after_it_was_given() {
+        let now = Timestamp::from_millis(1_000_000);
+        let mut outbox = Outbox::default();
+        outbox.add(1, 7, Channel::Email, Tidings::Opened, now);
+        outbox.add(2, 7, Channel::Hook, Tidings::Opened, now);
+        outbox.take_due(now);
+        let mut early = outbox.clone();
+        assert_eq!(early.after_restart(now), [(7, Channel::Hook)], "a hook may have told somebody");
+        assert_eq!(states(&early), [Post::Due { at: now, tries: 0 }, Post::Done { at: now }]);
+        outbox.given(1);
+        assert_eq!(outbox.after_restart(now).len(), 2);
+        assert_eq!(states(&outbox), [Post::Done { at: now }; 2]);
+    }
+
+    #[test]
+    fn what_could_not_be_told_before_it_was_over_is_not_told_after() {
+        let now = Timestamp::from_millis(1_000_000);
+        let mut outbox = Outbox::default();
+        outbox.add(1, 7, Channel::Email, Tidings::Opened, now);
+        outbox.take_due(now);
+        outbox.add(2, 7, Channel::Email, Tidings::Resolved, now);
+        let mut told = outbox.clone();
+        outbox.failed(1, &Policy::default(), now);
+        assert_eq!(states(&outbox), [Post::Dropped; 2]);
+        told.delivered(1, None, now);
+        assert_eq!(told.take_due(now).len(), 1, "but its end is, where it was told");
     }
 }

@@ -21,6 +21,12 @@ pub fn body(text: &str) -> String {
     bounded(text.chars().map(|c| if c == '\n' { c } else { printable(c) }), BODY_CHARS)
 }
 
+/// A whole page, for e-mail. The words are bounded where they come in.
+#[must_use]
+pub fn page(text: &str) -> String {
+    text.chars().map(|c| if c == '\n' { c } else { printable(c) }).collect()
+}
+
 /// For services with the capability `body-markup`: the five characters of XML.
 #[must_use]
 pub fn escape(text: &str) -> String {

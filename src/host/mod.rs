@@ -1,4 +1,4 @@
-//! The machine: clock, notifications, hook, service manager.
+//! The machine: clock, notifications, hook, e-mail as it is written, service manager.
 
 pub mod browser;
 pub mod clock;
@@ -8,6 +8,7 @@ pub mod hook;
 pub mod keyring;
 mod launch;
 pub mod machine;
+pub mod letter;
 pub mod manager;
 pub mod markup;
 pub mod service;

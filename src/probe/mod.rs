@@ -12,6 +12,7 @@ mod guard;
 pub mod hostile;
 mod imap;
 mod look;
+mod post;
 mod smtp;
 mod tls;
 
@@ -36,6 +37,7 @@ use self::tls::Secure;
 pub use self::{
     certificate::Certificate,
     look::{Look, look},
+    post::Posted,
     tls::ProberError,
 };
 use crate::{
@@ -86,21 +88,30 @@ impl Prober {
 
     async fn ask(&self, target: &Target, password: &AppPassword) -> Outcome {
         let redactor = redactor(target, password);
-        let deadline = Deadline { at: tokio::time::Instant::now() + target.timeout, limit: target.timeout };
-        let terms = Terms { redactor: &redactor, deadline };
+        let terms = Terms { redactor: &redactor, deadline: Deadline::of(target.timeout) };
+        match self.reach(target, password, terms).await {
+            Ok((talked, took)) => concluded(talked, took).await,
+            Err(heard) => heard.into_outcome(None),
+        }
+    }
+
+    /// Everything up to the answer to the login, and how long it took from the first connect. `Err`: no connection was made.
+    async fn reach(
+        &self,
+        target: &Target,
+        password: &AppPassword,
+        terms: Terms<'_>,
+    ) -> Result<(Result<(Heard, Session), Heard>, Duration), Heard> {
         let attempt = Attempt { username: &target.username, password, terms };
         if target.username.is_empty() || target.username.chars().any(char::is_control) {
             let words = "the user name is empty or holds a control character; no login was sent";
-            return Heard::LoginNotOffered(words).into_outcome(None);
+            return Err(Heard::LoginNotOffered(words));
         }
         let resolving = connect::resolve(&target.server.host, target.server.port);
-        let addresses = match deadline.bound(Stage::Resolving, resolving).await {
-            Ok(addresses) => addresses,
-            Err(heard) => return heard.into_outcome(None),
-        };
+        let addresses = terms.deadline.bound(Stage::Resolving, resolving).await?;
         let begun = Instant::now();
         let talked = self.talk(target, &addresses, &attempt).await;
-        concluded(talked, begun.elapsed()).await
+        Ok((talked, begun.elapsed()))
     }
 
     /// Everything from the first connect to the verdict. `Ok` is the answer to the login.
@@ -127,12 +138,20 @@ impl Prober {
 /// Starts a task of its own: imap-proto panics on some texts (`facts/crates.md` P1), and a panic ends only its task.
 fn isolated(asking: impl Future<Output = Outcome> + Send + 'static) -> impl Future<Output = Outcome> + Send {
     let begun = Instant::now();
+    let task = contained(asking);
+    async move { task.await.unwrap_or_else(|heard| heard.into_outcome(Some(begun.elapsed()))) }
+}
+
+/// The same for anything that hears a server.
+fn contained<T: Send + 'static>(
+    asking: impl Future<Output = T> + Send + 'static,
+) -> impl Future<Output = Result<T, Heard>> + Send {
     let task = AbortOnDrop(tokio::spawn(IN_ATTEMPT.scope((), asking)));
     async move {
         match task.finish().await {
-            Ok(outcome) => outcome,
-            Err(error) if error.is_panic() => Heard::Panicked.into_outcome(Some(begun.elapsed())),
-            Err(_) => Heard::Interrupted.into_outcome(Some(begun.elapsed())),
+            Ok(heard) => Ok(heard),
+            Err(error) if error.is_panic() => Err(Heard::Panicked),
+            Err(_) => Err(Heard::Interrupted),
         }
     }
 }
@@ -202,6 +221,10 @@ struct Deadline {
 }
 
 impl Deadline {
+    fn of(limit: Duration) -> Self {
+        Self { at: tokio::time::Instant::now() + limit, limit }
+    }
+
     async fn bound<T>(&self, stage: Stage, doing: impl Future<Output = Result<T, Heard>>) -> Result<T, Heard> {
         timeout_at(self.at, doing).await.unwrap_or(Err(Heard::Silence(stage, Some(self.limit))))
     }
@@ -210,7 +233,7 @@ impl Deadline {
 /// A connection after the answer to the login.
 enum Session {
     Imap(Box<imap::Client>),
-    Smtp(Box<smtp::Client>),
+    Smtp(Box<smtp::Dialogue>),
 }
 
 impl Session {
@@ -218,7 +241,7 @@ impl Session {
     async fn farewell(self) {
         match self {
             Self::Imap(client) => imap::farewell(*client).await,
-            Self::Smtp(client) => smtp::farewell(*client).await,
+            Self::Smtp(dialogue) => smtp::farewell(*dialogue).await,
         }
     }
 }

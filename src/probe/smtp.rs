@@ -25,6 +25,12 @@ use crate::classify::{Heard, Stage};
 
 pub(super) type Client = AsyncSmtpConnection;
 
+/// A connection after the answer to AUTH, and what is still heard on it.
+pub(super) struct Dialogue {
+    pub(super) client: Client,
+    pub(super) replies: Replies,
+}
+
 /// A neutral name: the machine's own is nobody's business (RFC 5321, section 4.1.3).
 const EHLO: &str = "EHLO [127.0.0.1]";
 const NOT_SMTP: Heard = Heard::Violation("the server's words are not SMTP");
@@ -71,12 +77,12 @@ pub(super) async fn login(secure: Secure, upgraded: bool, attempt: &Attempt<'_>)
     let mut client = client;
     let reply = authenticate(&mut client, &mut replies, attempt).await?;
     let heard = Heard::Smtp { stage: Stage::Login, reply: reply.read(&attempt.terms) };
-    Ok((heard, Session::Smtp(Box::new(client))))
+    Ok((heard, Session::Smtp(Box::new(Dialogue { client, replies }))))
 }
 
 /// QUIT. Not lettre's `quit`, which says it twice where the first has no good answer.
-pub(super) async fn farewell(mut client: Client) {
-    let _ = client.command("QUIT\r\n").await;
+pub(super) async fn farewell(mut dialogue: Dialogue) {
+    let _ = dialogue.client.command("QUIT\r\n").await;
 }
 
 /// EHLO inside TLS, by lettre. A refusal ends it here: lettre would say QUIT and wait for an answer first (P9).
@@ -129,7 +135,7 @@ async fn say(client: &mut Client, line: &str, replies: &mut Replies, attempt: &A
 }
 
 /// Lets lettre work until a reply was heard; its own result, if it is there by then.
-async fn hear<F: Future>(
+pub(super) async fn hear<F: Future>(
     mut doing: Pin<&mut F>,
     replies: &mut Replies,
     stage: Stage,

@@ -164,7 +164,7 @@ pub(super) fn heard(error: &io::Error, stage: Stage) -> Heard {
     }
     if let Some(error) = tls_error(error) {
         // In TLS 1.3 a server's refusal of our handshake arrives only with the first read.
-        return if stage == Stage::Login {
+        return if matches!(stage, Stage::Login | Stage::Message) {
             Heard::Violation("the TLS session broke after the login was sent")
         } else {
             Heard::TlsFailed(explain(error, "it"))

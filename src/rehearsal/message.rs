@@ -11,7 +11,7 @@ use crate::{
         name::Address,
         outbox::{Channel, Tidings},
     },
-    host::clock,
+    host::{clock, letter},
 };
 
 /// One message.
@@ -52,6 +52,11 @@ pub(super) fn messages(played: &[Played]) -> Vec<Message> {
         let words = match delivery.channel {
             Channel::Desktop => alert::message(tidings, &account.address, incident, credentials, &local),
             Channel::Hook => alert::letter(tidings, &account.address, incident, credentials, &local),
+            Channel::Email => {
+                let sender = letter::sender(told.at, *offset);
+                let dated = |at| letter::dated(at, *offset);
+                alert::mail(tidings, &account.address, incident, credentials, &dated, &sender)
+            }
         };
         Some(Message {
             channel: delivery.channel,

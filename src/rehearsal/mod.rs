@@ -50,8 +50,12 @@ const ROUNDS_ON_THE_WIRE: u128 = 500;
 /// The channels that are switched on.
 #[must_use]
 pub fn channels(config: &Config) -> Vec<Channel> {
-    let hook = config.notify.hook.is_some().then_some(Channel::Hook);
-    config.notify.desktop.then_some(Channel::Desktop).into_iter().chain(hook).collect()
+    let on = |channel: &Channel| match channel {
+        Channel::Desktop => config.notify.desktop,
+        Channel::Hook => config.notify.hook.is_some(),
+        Channel::Email => config.notify.email.is_some(),
+    };
+    Channel::ALL.into_iter().filter(on).collect()
 }
 
 /// Whether a scenario can be played under this policy: in a short time, and with what its ration allows.

@@ -264,7 +264,7 @@ impl Outside for Scene<'_> {
                     None => Handover::Done(Some("rehearsal :1.1 1".to_owned())),
                 }
             }
-            Channel::Hook => Handover::Done(None),
+            Channel::Hook | Channel::Email => Handover::Done(None),
         }
     }
 }

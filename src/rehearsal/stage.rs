@@ -289,6 +289,7 @@ impl<O: Outside> Stage<O> {
             }
             Record::Ruling(ruling) => self.log.rulings.push(ruling),
             Record::Pause { until } => memory.paused_until = until,
+            Record::Mail { trouble } => memory.mail = trouble,
             Record::Incident { account, file } => {
                 memory.last_id = memory.last_id.max(file.incident.id);
                 let all = &mut memory.accounts.entry(account.key()).or_default().incidents;

@@ -65,6 +65,11 @@ impl DigestKey {
         }
     }
 
+    /// What a login at a submission server is remembered by.
+    pub fn mail(&self, password: &AppPassword, host: &str, port: u16, username: &str) -> Digest {
+        self.digest(&["mail", host, &port.to_string(), username], password)
+    }
+
     /// Each part goes in behind its length, so that no two lists of parts read the same. The digest outlives versions: the
     /// order and the words are part of the stored state.
     fn digest(&self, context: &[&str], password: &AppPassword) -> Digest {

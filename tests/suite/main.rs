@@ -37,6 +37,7 @@ mod laptop;
 mod layers;
 mod list;
 mod logs;
+mod mail;
 mod main_job;
 mod measure;
 mod notifications;

@@ -1,11 +1,14 @@
-//! How messages reach the person: the notification service and what it can do, and the hook's program.
+//! How messages reach the person: the notification service and what it can do, the hook's program, e-mail.
 
 use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
-use super::line::{Check, Line};
+use super::{
+    email,
+    line::{Check, Line},
+};
 use crate::{
     cli::notify_test,
     config::{Config, Hook},
@@ -18,6 +21,7 @@ const USED: [&str; 3] = ["actions", "body", "persistence"];
 pub(super) async fn check(config: &Config) -> Vec<Line> {
     let mut lines = vec![desktop(config).await];
     lines.extend(config.notify.hook.as_ref().map(hook));
+    lines.extend(Box::pin(email::check(config)).await);
     lines
 }
 

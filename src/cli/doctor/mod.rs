@@ -5,6 +5,7 @@
 
 mod around;
 mod config;
+mod email;
 mod line;
 mod secrets;
 mod servers;
@@ -84,6 +85,7 @@ pub(super) async fn examine(context: &Context) -> Result<Examined, Exit> {
     lines.extend(config::not_yet(&config));
     lines.extend(secrets);
     lines.extend(around);
+    lines.extend(document.as_ref().and_then(|document| email::trouble(&config, document, &local)));
     lines.extend(servers);
     lines.extend(state::clock(context, clock, &local));
     lines.extend(daemon);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// One look takes at most so long, whatever the configuration grants a login.
-const LONGEST: Duration = Duration::from_secs(15);
+pub(super) const LONGEST: Duration = Duration::from_secs(15);
 
 /// What a server's certificate says of the clock; `None` where nothing is known.
 #[derive(Clone, Debug, PartialEq, Eq)]

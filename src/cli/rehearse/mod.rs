@@ -79,7 +79,7 @@ pub(super) fn rehearse(context: &Context, arguments: &RehearseArgs) -> Result<u8
     }
     let rehearsal = play(&config, policy, &arguments.names)?;
     let delivered = match arguments.live {
-        Some(channel) => Some(live::deliver(&config, channel, &rehearsal.rows)?),
+        Some(channel) => Some(live::deliver(context, &config, channel, &rehearsal.rows)?),
         None => None,
     };
     if arguments.json {
@@ -95,6 +95,14 @@ pub(super) fn rehearse(context: &Context, arguments: &RehearseArgs) -> Result<u8
 fn switch_on(config: &mut Config, channel: Channel, path: &Path) -> Result<(), Exit> {
     match channel {
         Channel::Desktop => config.notify.desktop = true,
+        Channel::Email => {
+            if config.notify.email.is_none() {
+                return Err(Exit::because(
+                    "send e-mail: none is configured",
+                    format!("write [notify.email] in {}; config.example.toml shows it", path.display()),
+                ));
+            }
+        }
         Channel::Hook => {
             if config.notify.hook.is_none() {
                 return Err(Exit::because(

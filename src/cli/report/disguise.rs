@@ -90,8 +90,8 @@ impl Disguise {
             }
         }
         if let Some(email) = &config.notify.email {
-            self.learn(Kind::Address, &email.to);
-            self.learn(Kind::Address, &email.from);
+            self.learn(Kind::Address, email.to.as_ref());
+            self.learn(Kind::Address, email.from.as_ref());
             if let EmailVia::Server { server, username, .. } = &email.via {
                 self.learn(Kind::Host, &server.host);
                 self.learn(Kind::User, username);

@@ -1,7 +1,7 @@
 //! Every message, as people read it.
 
 use super::*;
-use crate::health::view::ServiceStatus;
+use crate::health::{credential::Health, name::CredentialName, view::ServiceStatus};
 
 const LAST_ACCEPTED: Timestamp = Timestamp::from_millis(1402);
 const FIRST_REFUSED: Timestamp = Timestamp::from_millis(1409);
@@ -358,9 +358,118 @@ fn letters_hold_no_link_and_say_what_keypulse_never_does() {
     let told = told(IncidentCause::MainPasswordReset, &["thunderbird", "msmtp"], &[]);
     let letter = letter(Tidings::Opened, &address(), &told.incident, &told.credentials, &local);
     assert!(!letter.body.contains("apple.com") && !letter.body.contains("://"), "{}", letter.body);
-    assert!(letter.body.contains("\nNew passwords: your Apple Account → Sign-In and Security →"), "{}", letter.body);
+    assert!(letter.body.contains("\nNew passwords: your Apple Account > Sign-In and Security >"), "{}", letter.body);
     assert!(letter.body.ends_with("\nkeypulse never asks for the main password."), "{}", letter.body);
     assert_eq!(letter.title, told.message(Tidings::Opened).title);
+}
+
+#[track_caller]
+fn check_mail(told: &Told, kind: Tidings, title: &str, body: &str) {
+    let sender = Sender { machine: "nas".into(), zone: "UTC+01:00".into() };
+    let mail = mail(kind, &address(), &told.incident, &told.credentials, &local, &sender);
+    assert_eq!(mail.title, title);
+    // `|` ends a line that ends in a space.
+    let body = body.trim_start_matches('\n').replace('|', "");
+    let shown: Vec<&str> = body.lines().map(|line| line.strip_prefix("        ").unwrap_or(line)).collect();
+    assert_eq!(mail.body.trim_end(), shown.join("\n").trim_end());
+    assert!(mail.body.is_ascii(), "{}", mail.body);
+}
+
+#[test]
+fn an_opening_mail_is_a_page_of_plain_text() {
+    let programs = ["thunderbird", "msmtp", "nas", "git", "mutt"];
+    check_mail(
+        &told(IncidentCause::MainPasswordReset, &programs, &[]).presumed("git"),
+        Tidings::Opened,
+        "All iCloud app passwords revoked: johnappleseed@icloud.com",
+        "
+        All iCloud app passwords revoked: johnappleseed@icloud.com
+
+        Can no longer log in: Thunderbird, msmtp, Synology NAS, git (presumed)
+        and mutt.
+
+        Stopped between 14:02 and 14:09.
+
+        Most likely the Apple Account password was changed or reset. Also fits:
+        two-factor authentication turned off, account locked.
+
+        If that was not you, act now: it may be somebody else's doing.
+
+        What to do:
+
+          * New passwords: your Apple Account > Sign-In and Security >
+            App-Specific Passwords.
+          * Then, on nas:
+              keypulse replace --account johnappleseed@icloud.com
+
+        More:
+
+              keypulse status
+              keypulse explain johnappleseed@icloud.com
+              keypulse snooze johnappleseed@icloud.com
+
+        -- |
+        keypulse on nas; times are UTC+01:00.
+        keypulse never asks for the main password.",
+    );
+}
+
+#[test]
+fn a_reminder_by_mail() {
+    check_mail(
+        &told(IncidentCause::SingleRevocation, &["msmtp"], &["nas"]),
+        Tidings::Reminder,
+        "Reminder: iCloud app password revoked (msmtp): johnappleseed@icloud.com",
+        "
+        iCloud app password revoked (msmtp): johnappleseed@icloud.com
+
+        Can no longer log in: msmtp. Another app password of this account still
+        works.
+
+        Stopped between 14:02 and 14:09.
+
+        Most likely revoked by hand, or removed after a move to Apple's own
+        sign-in. If not by you, look at your Apple Account: it may be somebody
+        else's doing.
+
+        What to do:
+
+          * New password: your Apple Account > Sign-In and Security >
+            App-Specific Passwords.
+          * Then, on nas:
+              keypulse replace msmtp
+          * Not used any more, on nas:
+              keypulse remove msmtp
+
+        More:
+
+              keypulse status
+              keypulse explain johnappleseed@icloud.com
+              keypulse snooze johnappleseed@icloud.com
+
+        -- |
+        keypulse on nas; times are UTC+01:00.
+        keypulse never asks for the main password.",
+    );
+}
+
+#[test]
+fn a_mail_that_it_is_over() {
+    check_mail(
+        &told(IncidentCause::MainPasswordReset, &["thunderbird", "msmtp"], &[]).over(),
+        Tidings::Resolved,
+        "iCloud works again (Thunderbird and msmtp): johnappleseed@icloud.com",
+        "
+        iCloud works again (Thunderbird and msmtp): johnappleseed@icloud.com
+
+        Logs in again: Thunderbird and msmtp.
+
+        It began at 14:09 and was over at 15:30.
+
+        -- |
+        keypulse on nas; times are UTC+01:00.
+        keypulse never asks for the main password.",
+    );
 }
 
 #[test]

@@ -105,6 +105,11 @@ impl Dovecot {
         self.starttls.number()
     }
 
+    /// Where the mailboxes are, one directory for each user.
+    pub fn mail_dir(&self) -> PathBuf {
+        self.dir.path().join("mail")
+    }
+
     /// The Unix socket where Postfix asks about passwords.
     pub fn sasl_socket(&self) -> PathBuf {
         self.dir.path().join("run/sasl")

@@ -1,4 +1,5 @@
-//! Postfix: submission with STARTTLS and with implicit TLS, passwords judged by Dovecot. Mail is thrown away.
+//! Postfix: submission with STARTTLS and with implicit TLS, passwords judged by Dovecot. Mail for [`Mailbox::ADDRESS`] is put
+//! where Dovecot finds it, other mail for that domain is refused, all else is thrown away.
 //!
 //! An instance of its own; the machine's /etc/postfix is neither read nor touched.
 
@@ -14,7 +15,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{
-    Certificates, Component, Dovecot, Port,
+    Certificates, Component, Dovecot, Mailbox, Port,
     dovecot::greeting,
     process::{clean, run},
 };
@@ -37,10 +38,7 @@ impl Postfix {
         let (submission, submissions) = (Port::free(), Port::free());
         prepare(dir.path());
         fs::write(dir.path().join("main.cf"), main_cf(dir.path(), certificates, dovecot)).unwrap();
-        // Every process of Postfix waits until this file has not changed for two seconds.
-        #[expect(clippy::disallowed_methods, reason = "a file's age is told by the wall clock")]
-        let long_ago = SystemTime::now() - Duration::from_secs(60);
-        File::options().append(true).open(dir.path().join("main.cf")).unwrap().set_modified(long_ago).unwrap();
+        settled(&dir.path().join("main.cf"));
         fs::write(dir.path().join("master.cf"), master_cf(&submission, &submissions)).unwrap();
         let mut postfix = Self { component: None, submission, submissions, dir };
         postfix.restart();
@@ -96,6 +94,17 @@ impl Postfix {
         self.component = Some(component);
     }
 
+    /// From now on each message waits so long between its last byte and the answer, or is answered at once again.
+    #[track_caller]
+    pub fn be_slow(&mut self, seconds: u32) {
+        let path = self.dir.path().join("main.cf");
+        let mut text = fs::read_to_string(&path).unwrap();
+        text.push_str(&format!("smtpd_end_of_data_restrictions = sleep {seconds}\n"));
+        fs::write(&path, text).unwrap();
+        settled(&path);
+        self.restart();
+    }
+
     /// Its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
@@ -104,6 +113,13 @@ impl Postfix {
     fn running(&self) -> &Component {
         self.component.as_ref().expect("Postfix is stopped")
     }
+}
+
+/// Every process of Postfix waits until its configuration has not changed for two seconds.
+fn settled(path: &Path) {
+    #[expect(clippy::disallowed_methods, reason = "a file's age is told by the wall clock")]
+    let long_ago = SystemTime::now() - Duration::from_secs(60);
+    File::options().append(true).open(path).unwrap().set_modified(long_ago).unwrap();
 }
 
 /// The directories that `postfix check` would make.
@@ -125,6 +141,8 @@ fn prepare(dir: &Path) {
 fn main_cf(dir: &Path, certificates: &Certificates, dovecot: &Dovecot) -> String {
     let (cert, key, sasl) = (certificates.certificate(), certificates.key(), dovecot.sasl_socket());
     let (dir, cert, key, sasl) = (dir.display(), cert.display(), key.display(), sasl.display());
+    let (mail, mailbox) = (dovecot.mail_dir(), Mailbox::ADDRESS);
+    let (mail, (user, domain)) = (mail.display(), mailbox.split_once('@').unwrap());
     format!(
         "compatibility_level = 3.6
 queue_directory = {dir}/queue
@@ -143,6 +161,12 @@ mynetworks =
 local_transport = discard
 default_transport = discard
 relay_transport = discard
+virtual_mailbox_domains = {domain}
+virtual_mailbox_maps = inline:{{{{ {mailbox} = {user}/ }}}}
+virtual_mailbox_base = {mail}
+virtual_minimum_uid = 1
+virtual_uid_maps = static:65534
+virtual_gid_maps = static:65534
 alias_maps =
 alias_database =
 smtpd_peername_lookup = no
@@ -182,6 +206,7 @@ verify unix - - n - 1 verify
 flush unix n - n 1000? 0 flush
 proxymap unix - - n - - proxymap
 discard unix - - n - - discard
+virtual unix - n n - - virtual
 error unix - - n - - error
 retry unix - - n - - error
 anvil unix - - n - 1 anvil

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use serde_json::json;
 
-use super::Mail;
+use super::{Mail, Mailbox};
 
 /// When TLS begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,23 @@ impl Settings {
     pub fn hook(self, command: &[impl AsRef<str>]) -> Self {
         let command: Vec<&str> = command.iter().map(AsRef::as_ref).collect();
         self.set("notify.hook", "command", &json!(command).to_string())
+    }
+
+    /// `notify.email`, to the mailbox and through Postfix at this port, as `user` with the password in this file.
+    pub fn email(self, port: u16, tls: Tls, user: &str, password: &Path) -> Self {
+        let settings = self
+            .set("notify.email", "to", &json!(Mailbox::ADDRESS).to_string())
+            .set("notify.email", "from", "\"keypulse@example.org\"")
+            .set("notify.email", "username", &json!(user).to_string())
+            .set("notify.email", "secret.file", &json!(password).to_string());
+        settings.server("notify.email", port, tls)
+    }
+
+    /// `notify.email`, to the mailbox and through this credential.
+    pub fn email_through(self, credential: &str) -> Self {
+        self.set("notify.email", "to", &json!(Mailbox::ADDRESS).to_string())
+            .set("notify.email", "from", "\"keypulse@example.org\"")
+            .set("notify.email", "credential", &json!(credential).to_string())
     }
 
     /// One more account. The credentials that follow are its.
