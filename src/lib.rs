@@ -17,8 +17,8 @@
 //! | [`config`] | TOML into types that cannot be wrong; edits that keep comments; paths; other programs' files | a default that differs from `config.example.toml` |
 //! | [`store`] | what outlives the process, in SQLite | a secret |
 //! | [`api`] | the status document, the two ends of the local socket | a decision |
-//! | [`probe`] | one attempt: connect, TLS, authenticate once, hang up | a second login on a connection |
-//! | [`host`] | the machine: clock, desktop notifications, hook, service manager | a verdict |
+//! | [`probe`] | one attempt: connect, TLS, authenticate once, hang up; or hand over an e-mail before | a second login on a connection |
+//! | [`host`] | the machine: clock, desktop notifications, hook, e-mail as it is written, service manager | a verdict |
 //! | [`daemon`] | the event loop: the only place where events become actions become effects | a rule |
 //! | [`simulator`] | iCloud Mail on loopback, with faults, for `demo` and the tests | the network |
 //! | [`rehearsal`] | the real core on a stage: virtual time, and a world whose truth is known | what is right by its own lights |
@@ -40,8 +40,8 @@
 //! 6. [`health::event::Event::Attempted`] carries it back. `evidence.rs` assesses the round, `verdict.rs` moves the secret,
 //!    `consequence.rs` its siblings, `upkeep.rs` the incident and its messages.
 //! 7. [`store`] commits attempt, transition, ration and delivery in one transaction **before** any effect is seen outside.
-//! 8. [`api`] serves the new status and sends the event stream; [`host`] shows the notification or runs the hook, and how that
-//!    went comes back as [`health::event::Event::Delivered`].
+//! 8. [`api`] serves the new status and sends the event stream; [`host`] shows the notification or runs the hook, [`probe`] hands
+//!    over an e-mail, and how that went comes back as [`health::event::Event::Delivered`] or `Mailed`.
 //!
 //! Steps 1, 2, 4 and 6 run without a runtime, so a simulated year takes milliseconds: [`rehearsal::stage`] drives the same engine
 //! in virtual time against a world whose truth is known.

@@ -118,7 +118,7 @@ pub(super) fn trouble(config: &Config, engine: &Engine, now: Timestamp, offset_m
             return Some(EmailDocument { since: lender.since.map(time), why, ended: true });
         }
     }
-    remembered.map(of)
+    remembered.filter(|_| engine.has_mail_waiting()).map(of)
 }
 
 fn watched(account: &Account, credential: Option<&CredentialName>) -> Watched {

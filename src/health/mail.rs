@@ -12,6 +12,7 @@ use super::{
     event::{Action, Handover, Record},
     evidence::Service,
     name::{Address, CredentialName, Digest, Fingerprint},
+    outbox::Channel,
     ration::{Purse, Spent},
     schedule::Timestamp,
 };
@@ -125,6 +126,13 @@ impl Engine {
         self.mail.as_ref()
     }
 
+    /// Whether a message waits for its next try.
+    #[must_use]
+    pub fn has_mail_waiting(&self) -> bool {
+        let mut messages = self.accounts.iter().flat_map(|account| account.outbox.all());
+        messages.any(|message| message.channel == Channel::Email && !message.state.is_settled())
+    }
+
     /// A message was sent, or was not.
     pub(super) fn mailed(&mut self, mailed: Mailed, now: Timestamp, actions: &mut Vec<Action>) {
         let Mailed { id, lent, rejected, result, trouble } = mailed;
@@ -153,7 +161,7 @@ impl Engine {
     /// The person says that it may be tried again.
     pub(super) fn forgive_mail(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         self.remember_mail(None, actions);
-        self.accounts.iter_mut().for_each(|account| account.outbox.channel_ready(super::outbox::Channel::Email, now));
+        self.accounts.iter_mut().for_each(|account| account.outbox.channel_ready(Channel::Email, now));
     }
 
     fn remember_mail(&mut self, trouble: Option<MailTrouble>, actions: &mut Vec<Action>) {

@@ -86,7 +86,7 @@ pub fn write(
         .references(id(&identity.thread))
         // No holiday notes and no bounces of programs, please (RFC 3834, section 5).
         .raw_header(automatic)
-        .singlepart(SinglePart::plain(markup::page(&words.body)))
+        .singlepart(SinglePart::plain(markup::page(words.body.trim_end())))
 }
 
 #[cfg(test)]

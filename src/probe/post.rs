@@ -133,9 +133,11 @@ async fn submit(
         return Posted::Withheld;
     }
     let deadline = Deadline::of(VERDICT);
+    // The end of the message brings the last line end with it.
     let text = letter.formatted();
+    let text = text.strip_suffix(b"\r\n").unwrap_or(&text);
     let smtp::Dialogue { client, replies } = dialogue;
-    let giving = async { Ok(smtp::hear(pin!(client.message(&text)), replies, Stage::Message).await?.0) };
+    let giving = async { Ok(smtp::hear(pin!(client.message(text)), replies, Stage::Message).await?.0) };
     match deadline.bound(Stage::Message, giving).await {
         Ok(reply) if (200..300).contains(&reply.code) => Posted::Taken,
         Ok(reply) => Posted::Refused(shown(&reply.read(&terms).to_string())),

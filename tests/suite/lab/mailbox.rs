@@ -20,7 +20,7 @@ for number in box.search(None, "ALL")[1][0].split():
     message = email.message_from_bytes(raw, policy=email.policy.default)
     found.append({"subject": message["Subject"], "from": message["From"], "to": message["To"], "id": message["Message-ID"],
         "references": message["References"], "auto": message["Auto-Submitted"], "date": message["Date"],
-        "kind": message.get_content_type(), "text": message.get_content(), "raw": raw.decode()})
+        "kind": message.get_content_type(), "text": message.get_content().replace("\r\n", "\n"), "raw": raw.decode()})
 box.logout()
 print(json.dumps(found))
 "#;

@@ -4,6 +4,7 @@
 //! An instance of its own; the machine's /etc/postfix is neither read nor touched.
 
 use std::{
+    fmt::Write as _,
     fs::{self, File},
     net::TcpStream,
     os::unix::fs::PermissionsExt,
@@ -94,12 +95,13 @@ impl Postfix {
         self.component = Some(component);
     }
 
-    /// From now on each message waits so long between its last byte and the answer, or is answered at once again.
+    /// From now on each message waits so long between its last byte and the answer. The log says `END-OF-MESSAGE` when that
+    /// wait begins.
     #[track_caller]
     pub fn be_slow(&mut self, seconds: u32) {
         let path = self.dir.path().join("main.cf");
         let mut text = fs::read_to_string(&path).unwrap();
-        text.push_str(&format!("smtpd_end_of_data_restrictions = sleep {seconds}\n"));
+        writeln!(text, "smtpd_end_of_data_restrictions = check_client_access static:info, sleep {seconds}").unwrap();
         fs::write(&path, text).unwrap();
         settled(&path);
         self.restart();
