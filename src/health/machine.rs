@@ -10,6 +10,7 @@ use super::{
     engine::{Engine, Stance},
     event::Action,
     login::Why,
+    outbox::Channel,
     schedule::Timestamp,
 };
 
@@ -88,6 +89,9 @@ impl Engine {
         if std::mem::replace(&mut self.machine.network_down, !up) && up {
             self.online = true; // what was heard before belongs to another network
             self.returned(recheck, now);
+            // What could not go out without it need not wait for its next try.
+            let settled_at = self.machine.settled_at;
+            self.accounts.iter_mut().for_each(|it| it.outbox.channel_ready(Channel::Email, settled_at));
         }
     }
 

@@ -66,7 +66,7 @@ pub enum NoLoan {
     Dead,
     /// Another login of the account is under way.
     Busy,
-    /// Nothing is done by itself.
+    /// No login is made by itself: there is a pause, no network, or the machine has just woken up.
     Paused,
     /// The ration is used up. Until then.
     RationUsedUp(Timestamp),
@@ -79,7 +79,7 @@ impl Engine {
     /// Why not.
     pub fn lend(&mut self, loan: &Loan, now: Timestamp) -> Result<(u64, Vec<Action>), NoLoan> {
         let policy = self.policy.clone();
-        if self.paused_until.is_some() {
+        if self.paused_until.is_some() || self.machine.ready_at().is_none_or(|at| now < at) {
             return Err(NoLoan::Paused);
         }
         if let Some(account) = self.accounts.iter().find(|account| account.address == loan.account) {

@@ -63,6 +63,11 @@ fn no_dead_doubted_or_untried_password_is_lent() {
     world.event(Event::Pause { length: None });
     assert_eq!(lend(&world, 1), NoLoan::Paused);
     world.event(Event::Resume);
+    world.event(Event::Network { up: false, recheck: true });
+    assert_eq!(lend(&world, 1), NoLoan::Paused, "without a network");
+    world.event(Event::Network { up: true, recheck: true });
+    assert_eq!(lend(&world, 1), NoLoan::Paused, "until it has settled");
+    world.run(HOUR);
     world.outside.dead.insert(1);
     world.event(Event::Check { request: 1, names: Vec::new() });
     assert_eq!(lend(&world, 1), NoLoan::Unhealthy(Health::Suspect));
