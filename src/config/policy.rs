@@ -21,7 +21,7 @@ use crate::health::{
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The fewest failed logins an account can be given. A verdict without corroboration takes four; one automatic login is kept
-/// for the next re-test; the last three are the person's (`verdicts.md`, parts 4 and 6): with fewer than eight keypulse
+/// for re-tests; three more for those and for the person (`verdicts.md`, parts 4 and 6): with fewer than eight keypulse
 /// could never say "revoked" by itself.
 const FEWEST_FAILED_LOGINS: u32 = 4 + 1 + 3;
 /// The most: Apple gives 25 passwords, and each takes four logins to a verdict. More only invites a locked account.
@@ -70,10 +70,10 @@ impl Checker<'_> {
         let (range, why) = if far {
             (
                 (FEWEST_FAILED_LOGINS, MOST_FAILED_LOGINS),
-                "a verdict takes 4 failed logins, a re-test 1, and 3 are kept for you; over 100 only risks a locked account",
+                "a verdict takes 4 failed logins, and 4 are kept for re-tests and for you; over 100 only risks a locked account",
             )
         } else {
-            ((5, 10_000), "3 are kept for you and 1 for the next re-test; below 5 nothing is left for automatic checks")
+            ((5, 10_000), "4 are kept for re-tests and for you; below 5 nothing is left for automatic checks")
         };
         let failed = &limits.failed_logins_per_account;
         let concurrent = &limits.concurrent_checks;

@@ -191,8 +191,7 @@ fn durations_and_percents_say_what_is_wrong_with_them() {
 
 #[test]
 fn limits_leave_room_for_a_verdict_and_for_the_person() {
-    let why =
-        "a verdict takes 4 failed logins, a re-test 1, and 3 are kept for you; over 100 only risks a locked account";
+    let why = "a verdict takes 4 failed logins, and 4 are kept for re-tests and for you; over 100 only risks a locked account";
     for number in ["7", "101", "0", "-1", "9223372036854775807"] {
         let expected = format!("1:36 `failed_logins_per_account` is {number}, not from 8 to 100 | {why}");
         check(&format!("limits.failed_logins_per_account = {number}"), &[&expected]);
@@ -202,7 +201,7 @@ fn limits_leave_room_for_a_verdict_and_for_the_person() {
     check(
         &format!("{LOOPBACK}limits.failed_logins_per_account = 4"),
         &["3:36 `failed_logins_per_account` is 4, not from 5 to 10000 | \
-           3 are kept for you and 1 for the next re-test; below 5 nothing is left for automatic checks"],
+           4 are kept for re-tests and for you; below 5 nothing is left for automatic checks"],
     );
     check(
         "limits.concurrent_checks = 0",

@@ -10,7 +10,7 @@ use super::{
     credential::Health,
     evidence::{Cause, Outcome, PerService, Round, Service, Services},
     incident::IncidentFile,
-    login::{Login, State, Why},
+    login::{Login, Memory, State, Why},
     name::{Address, CredentialName, Fingerprint},
     outbox::{Delivery, Outbox},
     ruling::{Judged, Rule, Ruling},
@@ -330,12 +330,15 @@ impl Account {
     }
 
     /// Whether a secret of this account is alive or being doubted on one of `services`: a reason to think of an outage. A
-    /// living one that the service took after `lately` and refuses now, while the other takes it, is the best of reasons.
+    /// living one that the service used to take and refuses since `lately`, while the other takes it, is the best of reasons.
     #[must_use]
     pub fn could_witness(&self, services: Services, lately: Timestamp) -> bool {
         let took = |login: &Login| {
-            let lately = |service| login.services.of(service).last_accepted_at.is_some_and(|at| at > lately);
-            login.accepting().union(Services { imap: lately(Service::Imap), smtp: lately(Service::Smtp) })
+            let turned = |memory: &Memory| {
+                memory.last_accepted_at.is_some() && memory.refused_since.is_some_and(|since| since > lately)
+            };
+            let turned = Services { imap: turned(&login.services.imap), smtp: turned(&login.services.smtp) };
+            login.accepting().union(turned)
         };
         self.in_use().any(|login| match &login.state {
             State::Alive { .. } => !took(login).and(services).is_empty(),

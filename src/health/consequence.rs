@@ -1,6 +1,7 @@
-//! What a round's judgement means for others: leader and siblings, canaries, corroboration, the outage guard, presumption.
+//! What a round's judgement means for others: leader and canaries, corroboration, the outage guard.
 //!
-//! The rules are those of `verdicts.md`, part 4. The rules for one secret by itself stand in `verdict.rs`.
+//! The rules are those of `verdicts.md`, part 4. The rules for one secret by itself stand in `verdict.rs`, those for siblings
+//! that are asked one by one, and for those that need not be, in `poll.rs`.
 
 use super::{
     account::{Account, Poll},
@@ -10,11 +11,8 @@ use super::{
     name::Fingerprint,
     ruling::{Guard, Judged, Rule, Witness},
     schedule::Timestamp,
-    verdict::{Acceptance, Finished, Judgement, Witnesses, die, hasten, judge, promote},
+    verdict::{Acceptance, Finished, Ground, Judgement, Witnesses, die, hasten, judge, promote},
 };
-
-/// Refused siblings that make the rest of an account presumed dead.
-const ENOUGH_SIBLINGS: usize = 3;
 
 impl Engine {
     /// Judges a finished round of one secret and carries out what follows for the others.
@@ -54,9 +52,10 @@ impl Engine {
                 }
             }
             Judgement::Confirmed(_) => self.ask_siblings(index, fingerprint),
-            Judgement::Died(_) => {
+            Judgement::Died(ground) => {
+                let held = matches!(&before, State::Doubted(suspicion) if suspicion.held);
                 if led {
-                    self.leader_died(index, fingerprint, now);
+                    self.leader_died(index, fingerprint, ground == Ground::Corroborated && held, now);
                 }
             }
             Judgement::Refused | Judgement::Nothing => {}
@@ -68,9 +67,13 @@ impl Engine {
         let Some(account) = self.accounts.get(index) else { return Witnesses::default() };
         let Some(login) = account.login(fingerprint) else { return Witnesses::default() };
         let refusing = round.refusing();
-        let (refused, since) = login.suspicion().map_or((refusing, round.started_at), |suspicion| {
-            (suspicion.refused.union(refusing.and(suspicion.evidence)), suspicion.first_at)
-        });
+        let (refused, since) = match &login.state {
+            State::Doubted(suspicion) => {
+                (suspicion.refused.union(refusing.and(suspicion.evidence)), suspicion.first_at)
+            }
+            State::Dead(verdict) => (refusing, verdict.first_refused_at),
+            State::New | State::Alive { .. } => (refusing, round.started_at),
+        };
         let others = self.accounts.iter().flat_map(|account| &account.logins);
         let corroborated = others.filter(|other| other.fingerprint != fingerprint).find_map(|other| {
             refused.iter().find_map(|service| {
@@ -211,11 +214,13 @@ impl Engine {
                 break;
             }
             let Some(account) = self.accounts.get_mut(at) else { continue };
-            let healthy = account.in_use().find_map(|login| {
-                let service =
-                    login.accepting().and(refused).and(account.services_of(login.fingerprint)).iter().next()?;
-                (login.is_alive() && login.fingerprint != suspect).then_some((login.fingerprint, service))
+            // One that both services take has most to say.
+            let healthy = account.in_use().filter(|login| login.is_alive() && login.fingerprint != suspect);
+            let healthy = healthy.filter_map(|login| {
+                let taken = login.accepting().and(account.services_of(login.fingerprint));
+                Some((taken != Services::BOTH, login.fingerprint, taken.and(refused).iter().next()?))
             });
+            let healthy = healthy.min_by_key(|(one, ..)| *one).map(|(_, fingerprint, service)| (fingerprint, service));
             if let Some((fingerprint, service)) = healthy
                 && let Some(login) = account.login_mut(fingerprint)
             {
@@ -226,21 +231,9 @@ impl Engine {
         }
     }
 
-    /// After the leader's second counted refusal its siblings are asked, unless the guard holds the verdict back.
-    fn ask_siblings(&mut self, index: usize, leader: Fingerprint) {
-        let Some(account) = self.accounts.get_mut(index) else { return };
-        let Some(login) = account.login(leader) else { return };
-        let Some(suspicion) = login.suspicion() else { return };
-        account.memory.poll = (suspicion.counted >= 2 && !suspicion.held && login.ever_accepted()).then_some(Poll {
-            first_refused_at: suspicion.first_at,
-            refused_at: suspicion.first_at,
-            leader,
-            refused: suspicion.refused,
-        });
-    }
-
-    /// The leader's verdict fell: those who wait share it, and the others are asked what happened.
-    fn leader_died(&mut self, index: usize, leader: Fingerprint, now: Timestamp) {
+    /// The leader's verdict fell: those who wait share it, and the others are asked what happened. `after_an_outage`: it was
+    /// held back, and somebody was accepted then. The leader was asked again since, those who wait were not: they lead in turn.
+    fn leader_died(&mut self, index: usize, leader: Fingerprint, after_an_outage: bool, now: Timestamp) {
         let policy = self.policy.clone();
         let Some(account) = self.accounts.get_mut(index) else { return };
         let Some(login) = account.login(leader) else { return };
@@ -254,7 +247,7 @@ impl Engine {
             .collect();
         for (fingerprint, first_at) in waiting {
             // One of the account was accepted since: then it leads in its turn instead.
-            if account.accepted_after(first_at) {
+            if after_an_outage || account.accepted_after(first_at) {
                 continue;
             }
             if let Some(login) = account.login_mut(fingerprint) {
@@ -262,6 +255,10 @@ impl Engine {
                 account.rule(fingerprint, None, Rule::Shared, now);
             }
         }
+        // What died in the same incident counts with it, while nobody was accepted since.
+        let began = account.incident.as_ref().map(|file| file.incident.began_between.1);
+        let began = began.filter(|began| !account.accepted_after(*began)).unwrap_or(first_refused_at);
+        let first_refused_at = first_refused_at.min(began);
         account.memory.poll = accepted_before.then_some(Poll { first_refused_at, refused_at, leader, refused });
         self.presume_siblings(index, now);
     }
@@ -279,127 +276,6 @@ impl Engine {
         {
             promote(login, &policy, &mut self.dice, now);
             account.dirty = true;
-        }
-    }
-
-    /// Asks the next sibling, until one is accepted or three are refused.
-    pub(super) fn go_on_with_poll(&mut self, index: usize, now: Timestamp) {
-        let Some(account) = self.accounts.get_mut(index) else { return };
-        let Some(poll) = account.memory.poll.clone() else { return };
-        let leader_lives = account.in_use().find(|login| login.fingerprint == poll.leader).is_none_or(Login::is_alive);
-        if leader_lives || account.accepted_after(poll.refused_at) {
-            account.end_poll(now);
-            return;
-        }
-        let underway = account
-            .in_use()
-            .any(|login| login.due.is_some_and(|due| matches!(due.why, Why::Sibling(_) | Why::Canary(_))));
-        if underway {
-            return;
-        }
-        let next = account.in_use().find_map(|login| {
-            let asked_on = login.accepting().and(account.services_of(login.fingerprint));
-            let service = asked_on.and(poll.refused).iter().next().or_else(|| asked_on.iter().next())?;
-            (login.is_alive() && login.fingerprint != poll.leader).then_some((login.fingerprint, service))
-        });
-        let leads = account.leader().is_some_and(|leader| leader.fingerprint == poll.leader);
-        match next {
-            Some((fingerprint, service)) if account.refused_siblings(&poll) < ENOUGH_SIBLINGS => {
-                if let Some(login) = account.login_mut(fingerprint) {
-                    login.due = Some(Due { at: now, why: Why::Sibling(service) });
-                    account.dirty = true;
-                }
-            }
-            Some(_) | None if leads => {} // all are asked: the leader's verdict decides
-            Some(_) | None => self.give_up_poll(index, now),
-        }
-    }
-
-    /// No more siblings can be asked: those refused so far decide.
-    pub(super) fn give_up_poll(&mut self, index: usize, now: Timestamp) {
-        self.presume_siblings(index, now);
-        if let Some(account) = self.accounts.get_mut(index) {
-            account.end_poll(now);
-        }
-    }
-
-    /// The leader is dead, three siblings were refused and none accepted: the rest need no login to be known as dead.
-    pub(super) fn presume_siblings(&mut self, index: usize, now: Timestamp) {
-        let policy = self.policy.clone();
-        let Some(account) = self.accounts.get_mut(index) else { return };
-        let Some(poll) = account.memory.poll.clone() else { return };
-        let fallen = account.login(poll.leader).is_some_and(|leader| leader.verdict().is_some());
-        if !fallen || account.refused_siblings(&poll) < ENOUGH_SIBLINGS || account.accepted_after(poll.first_refused_at)
-        {
-            return;
-        }
-        // Where secrets were replaced, a pair made after all that is refused was last accepted may well be the person's
-        // repair, made before anybody noticed.
-        let replaced = account.in_use().count() < account.logins.len();
-        let fell_after = account.in_use().filter(|login| !login.is_alive()).filter_map(Login::last_accepted_at).max();
-        for fingerprint in account.fingerprints_in_use() {
-            if let Some(login) = account.login_mut(fingerprint)
-                && login.is_alive()
-                && (!replaced || login.first_accepted_at() < fell_after)
-            {
-                die(login, Verdict::presumed(now), &policy, &mut self.dice, now);
-                account.rule(fingerprint, None, Rule::PresumedBySiblings, now);
-            }
-        }
-        account.end_poll(now);
-    }
-
-    /// The ration does not allow a suspect's confirmation: beside an open incident it is presumed dead, else it waits.
-    pub(super) fn presume_suspect(&mut self, index: usize, suspect: Fingerprint, frees_at: Timestamp, now: Timestamp) {
-        let policy = self.policy.clone();
-        let Some(account) = self.accounts.get_mut(index) else { return };
-        let many = account.incident.as_ref().is_some_and(|file| file.secrets.len() > ENOUGH_SIBLINGS);
-        let Some(login) = account.login_mut(suspect) else { return };
-        if many && login.ever_accepted() {
-            die(login, Verdict::presumed(now), &policy, &mut self.dice, now);
-            account.rule(suspect, None, Rule::PresumedByRation, now);
-        } else {
-            login.due = Some(Due { at: frees_at, why: Why::Confirm });
-            account.rule(suspect, None, Rule::RationUsedUp { until: frees_at }, now);
-        }
-    }
-}
-
-impl Account {
-    /// Siblings refused since the leader was.
-    fn refused_siblings(&self, poll: &Poll) -> usize {
-        let refused = |login: &Login| {
-            login.fingerprint != poll.leader
-                && login.ever_accepted()
-                && login.last_rejected_at().is_some_and(|at| at > poll.first_refused_at)
-                && !login.is_alive()
-        };
-        self.in_use().filter(|login| refused(login)).count()
-    }
-
-    /// Everybody was asked: what was kept back until then is told now.
-    fn end_poll(&mut self, now: Timestamp) {
-        self.memory.poll = None;
-        self.dirty = true;
-        self.outbox.tell_now(now);
-    }
-
-    /// What was presumed is to be asked after all.
-    fn unpresume(&mut self, now: Timestamp) {
-        let mut asked = Vec::new();
-        for login in &mut self.logins {
-            if login.verdict().is_some_and(|verdict| verdict.presumed) {
-                login.become_(State::New, now);
-                asked.push(login.fingerprint);
-            }
-        }
-        for credential in &mut self.credentials {
-            if credential.memory.secret.is_some_and(|secret| asked.contains(&secret)) {
-                credential.next_at = now;
-            }
-        }
-        for fingerprint in asked {
-            self.rule(fingerprint, None, Rule::NoLongerPresumed, now);
         }
     }
 }

@@ -444,7 +444,7 @@ impl Engine {
     pub fn reserve(&mut self, account: &Address, now: Timestamp) -> Result<(u64, Vec<Action>), Timestamp> {
         let id = self.next_id();
         let limit = self.policy.failed_logins_per_account;
-        self.rations.entry(account.key()).or_default().reserve(id, Purse::Person, limit, now)?;
+        self.rations.entry(account.key()).or_default().reserve(id, Purse::New, limit, now)?;
         let record = Record::Spent { account: account.clone(), spent: Spent { id, at: now } };
         Ok((id, vec![Action::Record(record)]))
     }

@@ -7,7 +7,7 @@ use super::{
     engine::{Engine, Stance},
     event::{Action, AttemptRow, Record},
     evidence::{Cause, Finding, Outcome, Round, Service, Services},
-    login::{Due, Login, Why},
+    login::{Due, Login, State, Why},
     name::{CredentialName, Fingerprint},
     ration::{Purse, Spent},
     round::{plan, purse},
@@ -131,7 +131,7 @@ impl Engine {
             return;
         }
         let login = account.logins.iter().find(|login| login.fingerprint == asking.login);
-        let purse = login.map_or(Purse::Person, |login| purse(why, login));
+        let purse = login.map_or(Purse::New, |login| purse(why, login, !asking.refusals.is_empty()));
         let ration = self.rations.entry(account.address.key()).or_default();
         match ration.reserve(id, purse, limit, now) {
             Ok(()) => {
@@ -270,7 +270,14 @@ impl Engine {
                     credential.next_at = credential.next_at.min(frees_at);
                 }
             }
-            Why::Person => {}
+            // A pair never judged is still to be: it may be the repair.
+            Why::Person => {
+                if let Some(login) = account.login_mut(fingerprint)
+                    && login.state == State::New
+                {
+                    login.due = Some(Due { at: frees_at, why: Why::Again });
+                }
+            }
         }
     }
 }

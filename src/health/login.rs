@@ -41,6 +41,9 @@ pub struct Memory {
     pub last_accepted_at: Option<Timestamp>,
     /// The latest refusal.
     pub last_rejected_at: Option<Timestamp>,
+    /// The first refusal since the latest acceptance.
+    #[serde(default)]
+    pub refused_since: Option<Timestamp>,
     /// The latest attempt, whatever it found.
     pub latest: Option<Attempted>,
 }
@@ -282,8 +285,12 @@ impl Login {
             Finding::Accepted => {
                 memory.first_accepted_at.get_or_insert(now);
                 memory.last_accepted_at = Some(now);
+                memory.refused_since = None;
             }
-            Finding::Rejected => memory.last_rejected_at = Some(now),
+            Finding::Rejected => {
+                memory.last_rejected_at = Some(now);
+                memory.refused_since.get_or_insert(now);
+            }
             Finding::Inconclusive(_) => {}
         }
         memory.latest = Some(Attempted { at: now, outcome });

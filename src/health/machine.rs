@@ -113,6 +113,11 @@ impl Engine {
         machine.recheck_at = Some(at);
         for account in &mut self.accounts {
             account.stirred = true;
+            // What was asked in vain is asked again now, not when its back-off ends.
+            let in_vain = account.logins.iter_mut().filter(|login| login.inconclusive > 0);
+            for due in in_vain.filter_map(|login| login.due.as_mut()) {
+                due.at = due.at.min(settled_at.max(at));
+            }
             for credential in &mut account.credentials {
                 let sooner = credential.next_at.max(settled_at).min(at);
                 credential.next_at = sooner + self.dice.below(settle * SPREAD);

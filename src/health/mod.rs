@@ -6,6 +6,7 @@
 pub mod account;
 pub mod alert;
 mod consequence;
+mod course;
 pub mod credential;
 pub mod engine;
 pub mod event;
@@ -17,6 +18,7 @@ mod machine;
 pub mod mail;
 pub mod name;
 pub mod outbox;
+mod poll;
 mod quiet;
 pub mod ration;
 pub mod reasons;

@@ -10,21 +10,21 @@ use super::schedule::{DAY, Timestamp};
 /// On whose behalf a login is made: who may use how much of the ration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purse {
-    /// A check by itself: everything but the last three, and one more is left for the next re-test.
+    /// A check by itself: everything but the last four.
     Routine,
-    /// A re-test of a dead pair: everything but the last two. What a reset costs (7) and the re-tests that withdraw a false
-    /// alarm in time must fit; with all but three, those of longer outages were withdrawn a day late.
-    Retest,
-    /// A person, or a pair never tried before: everything.
-    Person,
+    /// A re-test of a dead pair, or a person's check of a pair that is known: everything but the last. What a reset costs (7)
+    /// and the four re-tests of a day must fit; with less, false alarms of long outages were withdrawn a day late.
+    Known,
+    /// A pair never judged: everything. It may be the person's repair, and a right one costs nothing.
+    New,
 }
 
 impl Purse {
     pub(super) const fn kept_for_others(self) -> u32 {
         match self {
             Self::Routine => 4,
-            Self::Retest => 2,
-            Self::Person => 0,
+            Self::Known => 1,
+            Self::New => 0,
         }
     }
 }
@@ -124,11 +124,11 @@ mod tests {
     }
 
     #[test]
-    fn routine_leaves_four_retests_two_a_person_none() {
+    fn routine_leaves_four_retests_and_persons_one_new_pairs_none() {
         let mut ration = Ration::default();
         assert_eq!(spend(&mut ration, 0..20, Purse::Routine), 8);
-        assert_eq!(spend(&mut ration, 20..40, Purse::Retest), 2);
-        assert_eq!(spend(&mut ration, 40..60, Purse::Person), 2);
+        assert_eq!(spend(&mut ration, 20..40, Purse::Known), 3);
+        assert_eq!(spend(&mut ration, 40..60, Purse::New), 1);
         assert_eq!(ration.used(at(60)), 12);
     }
 
@@ -145,17 +145,17 @@ mod tests {
     #[test]
     fn a_reservation_without_an_answer_stays_spent() {
         let mut ration = Ration::default();
-        ration.reserve(1, Purse::Person, 1, at(0)).unwrap();
-        assert_eq!(ration.reserve(2, Purse::Person, 1, at(5)), Err(at(0) + DAY));
+        ration.reserve(1, Purse::New, 1, at(0)).unwrap();
+        assert_eq!(ration.reserve(2, Purse::New, 1, at(5)), Err(at(0) + DAY));
     }
 
     #[test]
     fn it_frees_a_day_after_the_answer_not_after_the_question() {
         let mut ration = Ration::default();
-        ration.reserve(1, Purse::Person, 1, at(0)).unwrap();
+        ration.reserve(1, Purse::New, 1, at(0)).unwrap();
         ration.settle(1, true, at(30));
-        assert!(ration.reserve(2, Purse::Person, 1, at(0) + DAY).is_err());
-        assert!(ration.reserve(3, Purse::Person, 1, at(30) + DAY).is_ok());
+        assert!(ration.reserve(2, Purse::New, 1, at(0) + DAY).is_err());
+        assert!(ration.reserve(3, Purse::New, 1, at(30) + DAY).is_ok());
     }
 
     #[test]

@@ -52,6 +52,11 @@ pub fn plan(account: &Account, fingerprint: Fingerprint, why: Why, policy: &Poli
         (Why::Confirm, State::Doubted(suspicion)) if suspicion.leads => {
             Plan::one(suspicion.evidence.and(used), suspicion.turn)
         }
+        // One service refused the leader: what the other says of a sibling tells an outage of that one service from a reset.
+        (Why::Canary(service), State::Alive { .. }) if used.has(service) && leader_is_weak(account) => {
+            let all = used.and(login.accepting().union(Services::only(service)));
+            Plan { one_answer: false, ..Plan::one(all, service) }
+        }
         (Why::Canary(service) | Why::Sibling(service), State::Alive { .. }) if used.has(service) => {
             Plan::one(Services::only(service), service)
         }
@@ -71,6 +76,12 @@ pub fn plan(account: &Account, fingerprint: Fingerprint, why: Why, policy: &Poli
     }
 }
 
+/// One service refused the account's leader, and the other said nothing.
+fn leader_is_weak(account: &Account) -> bool {
+    let refused = account.leader().and_then(|leader| Some(leader.suspicion()?.refused));
+    refused.is_some_and(|refused| refused.iter().count() == 1)
+}
+
 /// A re-test asks the service that took the pair last.
 fn retest_first(login: &Login) -> Service {
     if login.services.smtp.last_accepted_at > login.services.imap.last_accepted_at {
@@ -80,17 +91,18 @@ fn retest_first(login: &Login) -> Service {
     }
 }
 
-/// What a round may spend.
+/// What the next login of a round may spend; `refused`: the round had a refusal already.
 #[must_use]
-pub fn purse(why: Why, login: &Login) -> Purse {
-    match why {
-        Why::Person | Why::Changed => Purse::Person,
-        Why::Retest => Purse::Retest,
-        // A new pair is the person's doing; so is its confirmation. One that was presumed dead is re-tested.
-        Why::Routine | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_) => match login.state {
-            _ if !login.ever_accepted() => Purse::Person,
-            State::New => Purse::Retest,
-            State::Alive { .. } | State::Doubted(_) | State::Dead(_) => Purse::Routine,
-        },
+pub fn purse(why: Why, login: &Login, refused: bool) -> Purse {
+    match (why, &login.state) {
+        // It was refused by one service: it is hardly the right one, and what is left may be needed for that.
+        (_, State::New) if !login.ever_accepted() && refused => Purse::Routine,
+        // Never judged, or presumed dead and to be asked after all.
+        (_, State::New) if !login.ever_accepted() => Purse::New,
+        (_, State::New) | (Why::Person | Why::Retest, _) => Purse::Known,
+        (
+            Why::Routine | Why::Changed | Why::Again | Why::Confirm | Why::Canary(_) | Why::Sibling(_),
+            State::Alive { .. } | State::Doubted(_) | State::Dead(_),
+        ) => Purse::Routine,
     }
 }

@@ -3,6 +3,7 @@
 mod machine;
 mod mail;
 mod quiet;
+mod trouble;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +13,7 @@ use std::{
 
 use super::{
     account::CredentialSetup,
-    credential::Health,
+    credential::{Health, Transition},
     event::{AttemptRow, Event, Handover, Order, Setup},
     evidence::{Cause, Finding, Outcome, PerService, Service, Services},
     incident::IncidentCause,

@@ -228,6 +228,10 @@ fn refused(
             login.inconclusive = 0;
             if matches!(round.why, Why::Retest) {
                 verdict.retests += 1;
+                // Apple's login works, and it is refused still: what nothing corroborated before is so now.
+                if witnesses.corroborated.is_some() {
+                    (verdict.corroborated, verdict.soon) = (true, false);
+                }
                 plan_retest(login, policy, dice, now);
             }
             Judgement::Refused
