@@ -66,10 +66,10 @@ pub fn follow(
     let stage = Stage::new(household.setup(policy.clone()), Truth::new(household), household.seed, begin);
     let mut life = Life {
         stage,
-        umpire: Umpire::new(household.seed, household.accounts, play.diary),
+        umpire: Umpire::new(household.seed, household.accounts, policy, play.diary),
         fate: BTreeMap::new(),
         serial: 0,
-        fortune: Fortune::new(household.seed ^ 0x11fe),
+        seed: household.seed,
         machine: household.machine,
         awake: true,
         cut: play.cut.then_some(Duration::ZERO),
@@ -78,13 +78,13 @@ pub fn follow(
     for (at, happening) in fate {
         life.later(at, happening);
     }
-    life.umpire.look(&life.stage.outside, true, begin);
+    life.umpire.look(&mut life.stage.outside, true, begin);
     loop {
         life.skip_quiet_days();
         let Some(((at, _), happening)) = life.fate.pop_first().filter(|((at, _), _)| *at < end) else { break };
         life.go_on_until(at);
         life.befall(happening, at);
-        life.umpire.look(&life.stage.outside, life.awake, at);
+        life.umpire.look(&mut life.stage.outside, life.awake, at);
     }
     life.go_on_until(end);
     let cut = life.cut.unwrap_or_default();
@@ -100,7 +100,7 @@ struct Life {
     umpire: Umpire,
     fate: BTreeMap<(Timestamp, u64), Happening>,
     serial: u64,
-    fortune: Fortune,
+    seed: u64,
     machine: Machine,
     awake: bool,
     /// How much was cut out so far, where that is allowed.
@@ -113,6 +113,13 @@ impl Life {
     fn later(&mut self, at: Timestamp, happening: Happening) {
         self.serial += 1;
         self.fate.insert((at, self.serial), happening);
+    }
+
+    /// What comes of something that happens at this moment: the same, whatever was cut out before it.
+    fn fortune(&self, at: Timestamp) -> Fortune {
+        let mut fortune = Fortune::new(self.seed ^ u64::try_from(at.as_millis()).unwrap_or(0));
+        fortune.number();
+        fortune
     }
 
     fn now(&self) -> Timestamp {
@@ -147,7 +154,7 @@ impl Life {
             return;
         }
         let gone = DAY * days;
-        self.stage.outside.ahead_ms -= i64::try_from(gone.as_millis()).unwrap_or(0);
+        self.stage.outside.shift(self.stage.now(), now + gone);
         self.cut = Some(cut + gone);
         self.fate.retain(|(at, _), happening| *at >= now + gone || !happening.is_everyday());
         self.umpire.note(now + gone, || format!("-- {days} quiet days later"));
@@ -202,7 +209,7 @@ impl Life {
             }
             Happening::OutageEnds => self.stage.outside.outages.retain(|outage| outage.ends > at),
             Happening::Journey => self.travel(at),
-            Happening::Network(network) => self.stage.outside.network = network,
+            Happening::Network(network) => self.enter(network),
             Happening::Sleep(time) => {
                 if std::mem::replace(&mut self.awake, false) {
                     self.later(at + time, Happening::Wake);
@@ -216,7 +223,7 @@ impl Life {
             }
             Happening::Lock(time) => {
                 self.stage.outside.locked = true;
-                let seen = self.fortune.chance(70);
+                let seen = self.fortune(at).chance(70);
                 self.later(at + time, Happening::Unlock(seen));
             }
             Happening::Unlock(seen) => {
@@ -273,21 +280,21 @@ impl Life {
         secrets.sort_unstable();
         secrets.dedup();
         let whole = secrets.iter().all(|secret| truth.lives(*secret));
-        let spent = |account: &crate::health::view::AccountStatus| account.failed_logins_24h == 0;
-        let quiet = self.stage.status().get(account).is_some_and(|a| a.incident.is_none() && spent(a));
+        let quiet = self.stage.status().get(account).is_some_and(|account| account.incident.is_none());
         for secret in &secrets {
             self.die(*secret, at);
         }
-        self.umpire.fell(&self.stage.outside, account, secrets, whole && quiet && self.awake, at);
+        self.umpire.fell(account, secrets, whole && quiet, at);
         self.repair_later(&places, at);
     }
 
     /// The person gets round to it in hours or days: one after the other.
     fn repair_later(&mut self, places: &[usize], at: Timestamp) {
-        let mut at = at + self.fortune.spread(30 * MINUTE, 3 * DAY);
+        let mut fortune = self.fortune(at);
+        let mut at = at + fortune.spread(30 * MINUTE, 3 * DAY);
         for place in places {
             self.later(at, Happening::Repair(*place));
-            at = at + self.fortune.between(MINUTE, 6 * MINUTE);
+            at = at + fortune.between(MINUTE, 6 * MINUTE);
         }
     }
 
@@ -298,7 +305,8 @@ impl Life {
         if !self.awake {
             return self.later(at + HOUR, Happening::Repair(place));
         }
-        match self.fortune.below(100) {
+        let mut fortune = self.fortune(at);
+        match fortune.below(100) {
             // Forgotten this time.
             0..8 => self.later(at + DAY, Happening::Repair(place)),
             // Mistyped.
@@ -307,7 +315,7 @@ impl Life {
                 let wrong = self.stage.outside.new_secret(account, Some(at));
                 self.put(place, wrong, at);
                 self.umpire.died(&self.stage.outside, wrong, at);
-                let again = at + self.fortune.spread(MINUTE, 5 * HOUR);
+                let again = at + fortune.spread(MINUTE, 5 * HOUR);
                 self.later(again, Happening::Repair(place));
             }
             _ => self.put_new(place, at),
@@ -320,7 +328,7 @@ impl Life {
         self.put(place, secret, at);
         self.umpire.renewed(secret);
         // As `keypulse replace` does; others change it in the keyring and say nothing.
-        if self.awake && self.fortune.chance(50) {
+        if self.awake && self.fortune(at + DAY).chance(50) {
             let names = self.stage.outside.places.get(place).map(|place| place.name.clone()).into_iter().collect();
             self.stage.happen(Event::Check { request: self.serial, names });
         }
@@ -337,8 +345,9 @@ impl Life {
     /// A new password, and the old one is revoked a little later, or was a little earlier.
     fn replace(&mut self, place: usize, at: Timestamp) {
         let Some(old) = self.holding(place) else { return };
-        let meanwhile = at + self.fortune.between(Duration::ZERO, 20 * MINUTE);
-        if self.fortune.chance(50) {
+        let mut fortune = self.fortune(at);
+        let meanwhile = at + fortune.between(Duration::ZERO, 20 * MINUTE);
+        if fortune.chance(50) {
             self.put_new(place, at);
             self.later(meanwhile, Happening::Death(old));
         } else {
@@ -350,7 +359,7 @@ impl Life {
     fn travel(&mut self, at: Timestamp) {
         self.fate.retain(|_, happening| !matches!(happening, Happening::Network(_)));
         let mut at = at;
-        for (network, stay) in journey(&mut self.fortune, self.machine) {
+        for (network, stay) in journey(&mut self.fortune(at), self.machine) {
             self.later(at, Happening::Network(network));
             at = at + stay;
         }
@@ -358,7 +367,15 @@ impl Life {
         if let Some(key) = self.fate.iter().find(|(_, h)| matches!(h, Happening::Network(_))).map(|(key, _)| *key)
             && let Some(Happening::Network(network)) = self.fate.remove(&key)
         {
-            self.stage.outside.network = network;
+            self.enter(network);
+        }
+    }
+
+    /// The machine is in another network, and its system says so.
+    fn enter(&mut self, network: Network) {
+        self.stage.outside.network = network;
+        if self.awake {
+            self.stage.happen(Event::Network { up: network != Network::Absent, recheck: true });
         }
     }
 
@@ -367,8 +384,9 @@ impl Life {
         let off = self.stage.outside.own_time(at).as_millis() - self.stage.now().as_millis();
         let seen = u64::try_from(off + wrong).unwrap_or(0);
         self.stage.restart(Duration::from_millis(seen));
-        self.stage.outside.ahead_ms = self.stage.now().as_millis() - at.as_millis();
-        if wrong != 0 {
+        let own = self.stage.now();
+        self.stage.outside.shift(own, at);
+        if wrong > 0 {
             self.umpire.clock_jumped(at);
         }
         self.awake = true;

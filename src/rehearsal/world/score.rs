@@ -17,7 +17,7 @@ pub enum Row {
     OneAccount,
     /// Some logins only, at random.
     SomeLogins,
-    /// Everybody, and the machine's clock came up days ahead meanwhile: all waits seemed to be over.
+    /// As [`Row::Witnessed`], but before it was told the machine's clock came up ahead: all waits seemed to be over.
     WrongClock,
 }
 
@@ -27,6 +27,50 @@ impl Row {
         [Self::NoOutage, Self::Witnessed, Self::Alone, Self::OneAccount, Self::SomeLogins, Self::WrongClock];
 }
 
+/// What stood in the way of an alarm, the least first: of several the last counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hindrance {
+    /// The part of the ration that checks by themselves may use was used up before it was told.
+    Ration,
+    /// Never accepted before: mistyped, or revoked before keypulse saw it.
+    NeverTaken,
+    /// A web page answered everything.
+    Portal,
+    /// The keyring was locked.
+    Keyring,
+    /// No service that it is used with answered.
+    Silence,
+    /// Passwords of another account died meanwhile, and were not told yet.
+    Twin,
+    /// A service that it is used with answered `unavailable`, and accepted nobody since.
+    Unavailable,
+    /// An outage of the worst kind.
+    Storm,
+}
+
+impl Hindrance {
+    /// All of them, with the words of the report.
+    pub const ALL: [(Self, &str); 8] = [
+        (Self::Ration, "the ration of the day was used up"),
+        (Self::NeverTaken, "never accepted before"),
+        (Self::Portal, "a captive portal"),
+        (Self::Keyring, "a locked keyring"),
+        (Self::Silence, "no answer from any service it uses"),
+        (Self::Twin, "another account died at the same time"),
+        (Self::Unavailable, "a service was `unavailable` (guard)"),
+        (Self::Storm, "an outage of the worst kind (guard)"),
+    ];
+
+    /// Whether the outage guard may hold the verdict back because of it, so that the leader is asked more often.
+    #[must_use]
+    pub const fn guards(self) -> bool {
+        match self {
+            Self::Twin | Self::Unavailable | Self::Storm => true,
+            Self::Ration | Self::NeverTaken | Self::Portal | Self::Keyring | Self::Silence => false,
+        }
+    }
+}
+
 /// A message that named dead passwords for the first time. Times are those in which the machine was awake and online.
 #[derive(Clone, Debug)]
 pub struct Alarm {
@@ -34,11 +78,13 @@ pub struct Alarm {
     pub seed: u64,
     /// When, on true time.
     pub at: Timestamp,
-    /// Nothing stood in the way: no trouble at Apple's, no portal, no locked keyring, no other account dying just then.
-    pub clear: bool,
+    /// What stood in the way between the first refusal and the message.
+    pub hindrance: Option<Hindrance>,
+    /// Something stood in the way between the death and the first refusal.
+    pub held_up: bool,
     /// The household has one account.
     pub one_account: bool,
-    /// Two services refused at first, and another secret was accepted since.
+    /// Two services refused at first, and another secret was accepted in time for the first confirmation.
     pub sure: bool,
     /// From the first death to the message.
     pub from_death: Duration,
@@ -54,7 +100,7 @@ pub struct DeadPassword {
     /// When it died, on true time.
     pub at: Timestamp,
     /// As in [`Alarm`].
-    pub clear: bool,
+    pub hindrance: Option<Hindrance>,
     /// As in [`Alarm`], of the verdict on this very password.
     pub sure: bool,
     /// Automatic logins with it that were rejected before it was latched.
@@ -91,9 +137,12 @@ pub struct FalseAlarm {
     pub after: Duration,
     /// How long the outage was.
     pub outage: Duration,
-    /// From the end of the outage to the end of the false verdict, while keypulse could ask; `None`: a real death came first,
-    /// or the life ended.
-    pub withdrawn: Option<Duration>,
+    /// The clock came up ahead meanwhile.
+    pub jumped: bool,
+    /// From the end of the outage to the end of the false verdict, while keypulse could ask.
+    pub stood: Duration,
+    /// It ended because the last of them was accepted; else a real death came first, or the life ended.
+    pub withdrawn: bool,
 }
 
 /// The sum of many lives.
@@ -114,7 +163,7 @@ pub struct Score {
     /// Dead passwords that were never told though there was time: seed and time of death.
     pub missed: Vec<(u64, Timestamp)>,
     /// Dead passwords that were replaced, or the life ended, before there was time to tell.
-    pub overtaken: usize,
+    pub overtaken: Vec<(u64, Timestamp)>,
     /// Whole accounts.
     pub resets: Vec<Reset>,
     /// Living passwords called dead.
@@ -123,14 +172,18 @@ pub struct Score {
     pub outages: BTreeMap<Row, usize>,
     /// New passwords that were right and read while nothing stood in the way.
     pub fresh: usize,
-    /// Right new passwords that had to wait because wrong ones before them had used up the ration.
-    pub fresh_rationed: usize,
+    /// Of those, the ones that were read while the whole ration was used up: how long they waited.
+    pub fresh_waits: Vec<Duration>,
+    /// Right new passwords that an outage refused first.
+    pub fresh_slandered: usize,
     /// Of those, the ones that were not accepted in the round that read them.
     pub fresh_late: Vec<(u64, Timestamp)>,
     /// Incidents with at least one message.
     pub incidents: usize,
     /// Their messages.
     pub messages: usize,
+    /// Their messages without reminders.
+    pub messages_apart_from_reminders: usize,
     /// The most messages, reminders apart, of one incident.
     pub most_messages: usize,
     /// Incidents that were opened more or less often than once.
@@ -149,17 +202,19 @@ impl Score {
         self.alarms.extend(other.alarms);
         self.dead.extend(other.dead);
         self.missed.extend(other.missed);
-        self.overtaken += other.overtaken;
+        self.overtaken.extend(other.overtaken);
         self.resets.extend(other.resets);
         self.false_alarms.extend(other.false_alarms);
         for (row, count) in other.outages {
             *self.outages.entry(row).or_default() += count;
         }
         self.fresh += other.fresh;
-        self.fresh_rationed += other.fresh_rationed;
+        self.fresh_waits.extend(other.fresh_waits);
+        self.fresh_slandered += other.fresh_slandered;
         self.fresh_late.extend(other.fresh_late);
         self.incidents += other.incidents;
         self.messages += other.messages;
+        self.messages_apart_from_reminders += other.messages_apart_from_reminders;
         self.most_messages = self.most_messages.max(other.most_messages);
         self.opened_twice.extend(other.opened_twice);
         self.worst_day = self.worst_day.max(other.worst_day);

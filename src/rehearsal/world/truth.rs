@@ -18,6 +18,7 @@ use super::{
     fate::{Network, Outage, Trouble},
     fortune::Fortune,
     household::{Household, Place},
+    score::Hindrance,
 };
 
 /// A password that a person made, or thought to have made.
@@ -29,6 +30,8 @@ pub struct Secret {
     pub died_at: Option<Timestamp>,
     /// When keypulse read it first with nothing in the way.
     pub read_at: Option<Timestamp>,
+    /// It was refused while it lived.
+    pub slandered: bool,
     /// When keypulse saw it accepted first.
     pub accepted_at: Option<Timestamp>,
 }
@@ -48,8 +51,9 @@ pub struct Truth {
     pub network: Network,
     /// The keyring is locked.
     pub locked: bool,
-    /// How far keypulse's time line is ahead of the true one, in milliseconds, because of clocks that were wrong.
-    pub ahead_ms: i64,
+    /// How far keypulse's time line is ahead of the true one, in milliseconds, because of clocks that were wrong: since when
+    /// on keypulse's line, in order.
+    ahead: Vec<(Timestamp, i64)>,
     /// Services that answered `unavailable` and have accepted nobody since.
     pub unwell: Services,
     /// Attempts answered.
@@ -74,6 +78,7 @@ impl Truth {
             account: account_of(secret).map_or(0, |place| place.account),
             died_at: None,
             read_at: None,
+            slandered: false,
             accepted_at: None,
         });
         let holds: Vec<usize> = household.places.iter().map(|place| place.secret).collect();
@@ -85,7 +90,7 @@ impl Truth {
             outages: Vec::new(),
             network: Network::Open,
             locked: false,
-            ahead_ms: 0,
+            ahead: vec![(Timestamp::default(), 0)],
             unwell: Services::NONE,
             asked: 0,
             own_now: Timestamp::default(),
@@ -98,13 +103,29 @@ impl Truth {
     /// True time for a time on keypulse's own line.
     #[must_use]
     pub fn true_time(&self, now: Timestamp) -> Timestamp {
-        Timestamp::from_millis(now.as_millis() - self.ahead_ms)
+        Timestamp::from_millis(now.as_millis() - self.ahead_ms())
+    }
+
+    /// True time for a time on keypulse's own line that may lie before its latest shift.
+    #[must_use]
+    pub fn was_true_time(&self, own: Timestamp) -> Timestamp {
+        let shift = self.ahead.iter().rev().find(|(since, _)| *since <= own);
+        Timestamp::from_millis(own.as_millis() - shift.map_or(0, |(_, ahead)| *ahead))
     }
 
     /// A time on keypulse's own line for a true one.
     #[must_use]
     pub fn own_time(&self, at: Timestamp) -> Timestamp {
-        Timestamp::from_millis(at.as_millis() + self.ahead_ms)
+        Timestamp::from_millis(at.as_millis() + self.ahead_ms())
+    }
+
+    fn ahead_ms(&self) -> i64 {
+        self.ahead.last().map_or(0, |(_, ahead)| *ahead)
+    }
+
+    /// From `own` on keypulse's line on, the true time is `at`.
+    pub fn shift(&mut self, own: Timestamp, at: Timestamp) {
+        self.ahead.push((own, own.as_millis() - at.as_millis()));
     }
 
     /// Whether Apple takes this password, when it is well.
@@ -133,6 +154,30 @@ impl Truth {
         network || self.locked || !self.outages.is_empty() || !self.unwell.is_empty()
     }
 
+    /// What stands between keypulse and a verdict on this password, save sleep and a missing network.
+    #[must_use]
+    pub fn hindrance(&self, secret: usize) -> Option<Hindrance> {
+        let used = self.services_of(secret);
+        let account = self.secrets.get(secret).map(|secret| secret.account);
+        let silent = |outage: &&Outage| outage.account.is_none() || outage.account == account;
+        let of = |kind: fn(Trouble) -> bool| self.outages.iter().filter(move |outage| kind(outage.trouble));
+        let silence = of(|trouble| matches!(trouble, Trouble::Silent(_))).filter(silent).map(|outage| outage.services);
+        let unwell = of(|trouble| trouble == Trouble::Unavailable).map(|outage| outage.services);
+        let deaf = match self.network {
+            Network::NoSubmission => Services { imap: false, smtp: true },
+            Network::Open | Network::Absent | Network::Portal => Services::NONE,
+        };
+        let silence = silence.fold(deaf, Services::union);
+        let found = [
+            (self.network == Network::Portal, Hindrance::Portal),
+            (self.locked, Hindrance::Keyring),
+            (used.without(silence).is_empty(), Hindrance::Silence),
+            (!unwell.fold(self.unwell, Services::union).and(used).is_empty(), Hindrance::Unavailable),
+            (of(|trouble| matches!(trouble, Trouble::Refuses(_))).count() > 0, Hindrance::Storm),
+        ];
+        found.into_iter().filter_map(|(so, hindrance)| so.then_some(hindrance)).max()
+    }
+
     /// How many logins of the account were rejected in the last 24 hours of keypulse's own time, as of the latest.
     #[must_use]
     pub fn spent_today(&self, account: usize) -> usize {
@@ -142,7 +187,7 @@ impl Truth {
 
     /// A new password for `account`. Its number.
     pub fn new_secret(&mut self, account: usize, died_at: Option<Timestamp>) -> usize {
-        self.secrets.push(Secret { account, died_at, read_at: None, accepted_at: None });
+        self.secrets.push(Secret { account, died_at, read_at: None, slandered: false, accepted_at: None });
         self.secrets.len() - 1
     }
 
@@ -214,6 +259,7 @@ impl Outside for Truth {
                 *self.unwell.of_mut(service) = false;
             }
             (Finding::Rejected, Some(state)) => {
+                state.slandered |= state.died_at.is_none();
                 if let Some(day) = self.refusals.get_mut(state.account) {
                     while day.front().is_some_and(|at| ends.since(*at) >= DAY) {
                         day.pop_front();
