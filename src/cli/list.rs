@@ -3,25 +3,23 @@
 //! Decides what is said of too many and of unused ones. keypulse cannot see whether a program logs in: a password counts as
 //! unused where it has not worked for a long time and nobody minded, and the hint says so.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use clap::Args;
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::{
     Exit, advice,
-    context::{Context, block_on, print, width},
+    context::{Context, block_on, looking, print},
     discover,
     status::current,
     style::{FAINT, HEADING, Paint, WARNING, ago, printable, wrapped},
-    table::sign,
+    table::{Look, sign},
 };
 use crate::{
     api::{
         Time,
         document::{CredentialDocument, StatusDocument},
-        time,
     },
     config::{self, Config, discover::offers::Household},
     daemon::{self, Remembered},
@@ -77,7 +75,8 @@ pub(super) fn list(context: &Context, arguments: &ListArgs) -> Result<u8, Exit> 
         let accounts: Vec<Value> = accounts.iter().map(Listed::json).collect();
         print(&format!("{:#}\n", json!({ "accounts": accounts })))?;
     } else {
-        print(&page(&accounts, status.generated_at, width()))?;
+        let home = context.environment().home.clone().unwrap_or_default();
+        print(&looking(status.generated_at, |look| page(&accounts, &home, look)))?;
     }
     Ok(0)
 }
@@ -184,16 +183,15 @@ impl Entry {
         })
     }
 
-    fn times(&self, now: Time) -> String {
-        let zone = TimeZone::system();
-        let day = |at: Option<Time>| at.map(|at| time::local(at, now, &zone));
+    fn times(&self, look: &Look) -> String {
+        let day = |at: Option<Time>| at.map(look.local);
         let mut words = Vec::new();
         words.extend(day(self.first_at).map(|at| format!("watched since {at}")));
         words.extend(
             day(self.changed_at).filter(|_| self.changed_at != self.first_at).map(|at| format!("changed {at}")),
         );
         words.push(match self.accepted_at {
-            Some(at) => format!("accepted {}", ago(at, now)),
+            Some(at) => format!("accepted {}", ago(at, look.now)),
             None => "not accepted yet".to_owned(),
         });
         words.join(" · ")
@@ -220,9 +218,14 @@ fn kept_in(source: &Source) -> String {
     }
 }
 
-/// For people. Colours are taken out again where they are not wanted.
-fn page(accounts: &[Listed], now: Time, width: usize) -> String {
-    let paint = Paint { colour: true };
+/// For people.
+fn page(accounts: &[Listed], home: &Path, look: &Look) -> String {
+    let (paint, width) = (Paint { colour: look.colour }, look.width);
+    // Nobody needs to be told where home is.
+    let short = |text: &str| match home.to_str() {
+        Some(home) if home.len() > 1 => text.replace(&format!("{home}/"), "~/"),
+        Some(_) | None => text.to_owned(),
+    };
     let mut lines = Vec::new();
     let note = |lines: &mut Vec<String>, indent: usize, text: &str| {
         let indent_text = " ".repeat(indent);
@@ -241,7 +244,7 @@ fn page(accounts: &[Listed], now: Time, width: usize) -> String {
             lines.push(format!("  {} {}{app}  {health}", paint.paint(style, mark), entry.name));
             let mut fact = |label: &str, text: &str| {
                 let indent = 4 + label.len() + 2;
-                for (at, line) in wrapped(&printable(text), width.saturating_sub(indent)).iter().enumerate() {
+                for (at, line) in wrapped(&printable(&short(text)), width.saturating_sub(indent)).iter().enumerate() {
                     let label = if at == 0 { format!("    {label}  ") } else { " ".repeat(indent) };
                     lines.push(format!("{}{line}", paint.paint(FAINT, &label)));
                 }
@@ -252,7 +255,7 @@ fn page(accounts: &[Listed], now: Time, width: usize) -> String {
                 let place = file.as_ref().map(|file| format!(" ({file}{line})")).unwrap_or_default();
                 fact("used by", &format!("{program}{place}"));
             }
-            for line in wrapped(&entry.times(now), width.saturating_sub(4)) {
+            for line in wrapped(&entry.times(look), width.saturating_sub(4)) {
                 lines.push(format!("    {line}"));
             }
             if entry.unused {
@@ -281,70 +284,4 @@ fn page(accounts: &[Listed], now: Time, width: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::health::schedule::Timestamp;
-
-    const DAY: i64 = 24 * 60 * 60 * 1000;
-
-    fn at(days: i64) -> Time {
-        Time::new(Timestamp::from_millis(days * DAY), 1_700_000_000_000)
-    }
-
-    fn credential(health: Health, accepted: Option<i64>) -> CredentialDocument {
-        CredentialDocument {
-            name: crate::health::name::CredentialName::new("nas").unwrap(),
-            app: None,
-            health,
-            presumed: false,
-            since: Some(at(5)),
-            last_accepted_at: accepted.map(at),
-            last_checked_at: None,
-            next_check_at: None,
-            unreadable: None,
-            services: vec![],
-        }
-    }
-
-    #[test]
-    fn what_has_not_worked_for_ninety_days_is_unused() {
-        let check = |health, accepted, expected| {
-            assert_eq!(
-                is_unused(&credential(health, accepted), Some(at(1)), at(100)),
-                expected,
-                "{health} {accepted:?}"
-            );
-        };
-        check(Health::Revoked, Some(10), true);
-        check(Health::Revoked, Some(11), false);
-        check(Health::Rejected, None, true);
-        check(Health::Unreadable, Some(2), true);
-        check(Health::Healthy, Some(2), false);
-    }
-
-    #[test]
-    fn everything_fits_eighty_columns() {
-        let address = Address::new("johnappleseed@icloud.com").unwrap();
-        let long = "/home/johnappleseed/.config/a-program-with-a-name/and-a-file-with-a-longer-one/configuration.toml";
-        let entry = |name: &str, source| Entry {
-            name: name.to_owned(),
-            app: Some("A program".to_owned()),
-            health: Health::Revoked,
-            source,
-            used_by: vec![("mbsync", Some(long.to_owned()), Some(4))],
-            first_at: Some(at(1)),
-            changed_at: Some(at(2)),
-            accepted_at: Some(at(3)),
-            unused: true,
-        };
-        let keyring = Source::Keyring { service: "keypulse".to_owned(), username: "nas".to_owned() };
-        let entries = vec![entry("nas", keyring), entry("mbsync", Source::File(long.into()))];
-        let text = page(&[Listed { address, distinct: 26, entries }], at(100), 80);
-        let plain = anstream::adapter::strip_str(&text).to_string();
-        for line in plain.lines() {
-            assert!(crate::cli::style::columns(line) <= 80, "{line}");
-        }
-        assert!(plain.contains("26 of at most 25 passwords") && plain.contains("More than 25 different passwords"));
-        assert!(plain.contains("keypulse remove nas"), "{plain}");
-    }
-}
+mod tests;

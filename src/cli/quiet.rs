@@ -118,7 +118,7 @@ pub(super) fn resume(context: &Context) -> Result<u8, Exit> {
     })?;
     print("not paused: passwords are checked by themselves\n")?;
     if !daemon {
-        anstream::eprintln!("hint: no daemon runs; start one with `keypulse run`");
+        anstream::eprintln!("hint: no daemon runs; start one with `keypulse service install`");
     }
     Ok(0)
 }

@@ -29,7 +29,9 @@ impl Told {
         match self {
             Self::Yes(_) => 0,
             Self::NoDaemon => {
-                anstream::eprintln!("hint: nothing is watched, because no daemon runs; start one with `keypulse run`");
+                anstream::eprintln!(
+                    "hint: nothing is watched, because no daemon runs; start one with `keypulse service install`"
+                );
                 0
             }
             Self::Failed(error) => {

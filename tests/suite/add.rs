@@ -216,7 +216,7 @@ fn what_cannot_be_asked_is_not_stored_but_on_request() {
     assert_eq!(config(&keypulse), before);
     let output =
         keypulse.command(&["add", "mutt", "--account", ADDRESS, "--no-verify", "--secret-file", "mutt.secret"]);
-    says(&output, 0, &["mutt is stored: not tried\n", "no daemon runs; start one with `keypulse run`"]);
+    says(&output, 0, &["mutt is stored: not tried\n", "no daemon runs; start one with `keypulse service install`"]);
     let written = config(&keypulse);
     assert!(written.starts_with(&before) && written.contains(&format!("secret.file = {file:?}")), "{written}");
 }

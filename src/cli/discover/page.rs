@@ -45,7 +45,7 @@ impl Page<'_> {
                 .address
                 .as_ref()
                 .map_or("An Apple Account whose iCloud Mail address is not told", Address::as_str);
-            lines.push(PAINT.paint(HEADING, name));
+            self.put(&mut lines, 0, name, Some(HEADING));
             for offer in &household.offers {
                 self.offer(offer, household.address.as_ref(), &mut lines);
             }
@@ -222,3 +222,6 @@ fn put(lines: &mut Vec<String>, width: usize, indent: usize, text: &str, style: 
         lines.push(margin + &style.map_or_else(|| line.clone(), |style| PAINT.paint(style, &line)));
     }
 }
+
+#[cfg(test)]
+mod tests;

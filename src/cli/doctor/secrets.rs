@@ -37,6 +37,10 @@ fn password(credential: &Credential, read: Result<(), Unavailable>) -> Line {
         }
         Ok(()) => Line::ok(Check::Password, format!("read from {}, of the right shape", whence(&credential.secret))),
         Err(unavailable) => {
+            // "…; run: chmod 600 …"
+            if let Some((says, command)) = unavailable.detail.split_once("; run: ") {
+                return Line::failure(Check::Password, says, command).of(name);
+            }
             let remedy = match (unavailable.cause, &credential.secret) {
                 (Cause::SecretMalformed, Source::Keyring { .. }) => {
                     format!("keypulse replace {name}")
@@ -58,9 +62,9 @@ fn remedy(source: &Source) -> String {
     match source {
         Source::File(path) => format!("ls -l {}", path.display()),
         Source::Program(program) => format!("ls -l {}", program.file.display()),
-        Source::Command(_) => "run its secret.command by hand; keypulse config show has it".to_owned(),
+        Source::Command(_) => "keypulse config show   # has its secret.command: run that by hand".to_owned(),
         Source::Keyring { .. } | Source::Attributes(_) => {
-            "look it up in the desktop's password program; keypulse config show has its attributes".to_owned()
+            "keypulse config show   # has its attributes: look it up in the desktop's password program".to_owned()
         }
     }
 }

@@ -302,3 +302,6 @@ async fn system() -> Vec<(String, String)> {
     known.extend(Desktop::service().await.ok().map(|service| ("messages".to_owned(), service)));
     known
 }
+
+#[cfg(test)]
+mod tests;

@@ -164,16 +164,18 @@ fn watching(
     account: Option<&Account>,
     config: &Config,
 ) -> Option<CredentialName> {
-    if let Some(source) = source {
-        let mut credentials = config.accounts.iter().flat_map(|account| &account.credentials);
-        return credentials.find(|it| same_source(&it.secret, source)).map(|it| it.name.clone());
-    }
     let is_it = |text: &str| [program.as_str(), program.title()].iter().any(|name| text.eq_ignore_ascii_case(name));
     let named = |it: &&Credential| {
         is_it(it.name.as_str())
             || it.app.as_deref().is_some_and(is_it)
             || it.name.as_str().to_lowercase().starts_with(&format!("{}-", program.as_str()))
     };
+    if let Some(source) = source {
+        let credentials = || config.accounts.iter().flat_map(|account| &account.credentials);
+        let same = || credentials().filter(|it| same_source(&it.secret, source));
+        // Of several that read the same, the program's own.
+        return same().find(named).or_else(|| same().next()).map(|it| it.name.clone());
+    }
     account?.credentials.iter().find(named).map(|it| it.name.clone())
 }
 
@@ -210,9 +212,12 @@ fn new_name(
     let service = logins.first().map_or("", |login| login.service.as_str());
     let one_service = logins.iter().all(|login| login.service.as_str() == service);
     let short = address.map_or("", Address::local_part);
-    let mut candidates = vec![base.to_owned(), format!("{base}-{short}"), format!("{base}-{short}-{service}")];
+    let mut candidates = vec![base.to_owned()];
+    if !short.is_empty() {
+        candidates.extend([format!("{base}-{short}"), format!("{base}-{short}-{service}")]);
+    }
     if one_service {
-        candidates.insert(if split { 0 } else { 2 }, format!("{base}-{service}"));
+        candidates.insert(if split { 0 } else { candidates.len().min(2) }, format!("{base}-{service}"));
     }
     let free = |name: &str| CredentialName::new(name).ok().filter(|name| !taken.contains(name));
     if let Some(name) = candidates.iter().find_map(|name| free(name)) {

@@ -136,7 +136,7 @@ impl Program {
             Self::Thunderbird => "Thunderbird",
             Self::Goa => "GNOME Online Accounts",
             Self::Kmail => "KMail",
-            Self::Netrc => "~/.netrc",
+            Self::Netrc => "netrc",
             Self::SecretService => "keyring",
             Self::Keychain => "Keychain",
         }

@@ -91,6 +91,33 @@ fn what_is_watched_is_known_by_its_source_or_its_program() {
     );
 }
 
+/// Two programs that read the same are watched by a credential each; a third is watched by either.
+#[test]
+fn of_several_that_read_the_same_a_program_has_its_own() {
+    let text = "[[account]]\naddress = \"john@me.com\"\n[[account.credential]]\nname = \"mbsync\"\n\
+                secret.command = [\"pass\", \"show\", \"a\"]\n[[account.credential]]\nname = \"msmtp\"\n\
+                secret.command = [\"pass\", \"show\", \"a\"]\n";
+    let logins = [
+        login(Program::Mbsync, Use::Imap, "john", pass("a")),
+        login(Program::Msmtp, Use::Smtp, "john@icloud.com", pass("a")),
+        login(Program::Mutt, Use::Imap, "john", pass("a")),
+    ];
+    assert_eq!(
+        told(&logins, text),
+        ["john@me.com: mbsync imap watched", "john@me.com: msmtp smtp watched", "john@me.com: mbsync imap watched"]
+    );
+}
+
+#[test]
+fn a_login_of_nobody_has_a_name_all_the_same() {
+    let nobody = |program| Login { address: None, ..login(program, Use::Carddav, "john@gmail.com", pass("b")) };
+    let text = "[[account]]\naddress = \"john@me.com\"\n[[account.credential]]\nname = \"vdirsyncer\"\n";
+    assert_eq!(
+        told(&[nobody(Program::Vdirsyncer), nobody(Program::Netrc)], text),
+        ["-: vdirsyncer-carddav imap+smtp", "-: netrc imap+smtp"]
+    );
+}
+
 #[test]
 fn what_was_written_is_written_once() {
     let program = Source::Program(crate::secret::ProgramEntry {
