@@ -109,7 +109,7 @@ impl ConfigError {
     /// What to do about the file as a whole.
     fn remedy(&self) -> String {
         match &self.kind {
-            Kind::Missing => "`keypulse add NAME --account ADDRESS` makes one; \
+            Kind::Missing => "`keypulse setup` makes one step by step, `keypulse add NAME --account ADDRESS` at once; \
                               or name another with --config or KEYPULSE_CONFIG"
                 .to_owned(),
             Kind::Unreadable(error) if error.kind() == io::ErrorKind::IsADirectory => {
@@ -145,12 +145,12 @@ impl fmt::Display for ConfigError {
             }
             return Ok(());
         }
-        writeln!(f, "error: {}", self.what())?;
-        match &self.kind {
-            Kind::NotUtf8(line, column) => writeln!(f, " --> {path}:{line}:{column}")?,
-            Kind::Missing | Kind::Unreadable(_) | Kind::TooLarge(_) | Kind::Problems(_) => writeln!(f, " --> {path}")?,
+        // As every other failure is told.
+        write!(f, "keypulse: failed to read {path}")?;
+        if let Kind::NotUtf8(line, column) = &self.kind {
+            write!(f, ":{line}:{column}")?;
         }
-        write!(f, "  = help: {}", self.remedy())
+        write!(f, ": {}\nhint: {}", self.what(), self.remedy())
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn files_that_cannot_be_read_say_what_to_do() {
-        check(Kind::Missing, "there is no configuration file", "`keypulse add NAME --account ADDRESS` makes one");
+        check(Kind::Missing, "there is no configuration file", "`keypulse setup` makes one");
         check(Kind::TooLarge(1 << 20), "larger than 1024 KiB", "is this the right file?");
         check(Kind::NotUtf8(3, 7), "not UTF-8", "save the file as UTF-8");
         check(Kind::NotUtf8(3, 7), "/c/config.toml:3:7", "save the file as UTF-8");

@@ -171,7 +171,7 @@ fn all_that_is_wrong_is_said_at_once() {
 #[test]
 fn without_a_configuration_nothing_can_be_told_and_the_way_to_one_is_shown() {
     let keypulse = Keypulse::new();
-    let way = "`keypulse add NAME --account ADDRESS` makes one";
+    let way = "`keypulse setup` makes one";
     for (arguments, code) in
         [(&[][..], 3), (&["status"], 3), (&["check"], 3), (&["run"], 78), (&["config", "check"], 78)]
     {

@@ -179,6 +179,50 @@ fn a_typing_error_gets_a_suggestion() {
     check(&keypulse.command(&["config", "chekc"]), "'check'");
 }
 
+/// "failed to …: why", and what to do about it on a line of its own; for wrong usage as the grammar says it.
+#[test]
+fn every_failure_says_why_and_what_to_do() {
+    let new = Keypulse::new();
+    let settled =
+        Keypulse::with(&Settings::default().account(ADDRESS).credential_file("nas", "/no/such/file".as_ref()));
+    let with_nothing: [&[&str]; 12] = [
+        &["status"],
+        &["check"],
+        &["list"],
+        &["explain"],
+        &["history"],
+        &["events"],
+        &["replace"],
+        &["remove", "nas"],
+        &["snooze", "nas"],
+        &["resume"],
+        &["run"],
+        &["service", "start"],
+    ];
+    let wrong: [&[&str]; 9] = [
+        &["add", "mutt", "--account", ADDRESS, "--secret-file", "/no/such/file"],
+        &["add", "mutt", "--account", ADDRESS],
+        &["add", "nas", "--account", "jane@me.com", "--stdin"],
+        &["discover", "--home", "/no/such/directory"],
+        &["setup"],
+        &["man", "stats"],
+        &["man", "--dir", "/proc/1/man"],
+        &["status", "--watch"],
+        &["status", "--config", "/"],
+    ];
+    let failures = with_nothing.iter().map(|it| (&new, *it)).chain(wrong.iter().map(|it| (&settled, *it)));
+    for (keypulse, arguments) in failures {
+        let output = keypulse.command(arguments);
+        assert_ne!(output.code, 0, "{arguments:?}: {output:?}");
+        let mut lines = output.stderr.lines();
+        let first = lines.next().unwrap_or_default();
+        assert!(first.starts_with("keypulse: "), "{arguments:?}: {output:?}");
+        assert!(lines.any(|line| line.starts_with("hint: ")), "{arguments:?}: {output:?}");
+        let usage = output.code == 64;
+        assert!(usage || first.starts_with("keypulse: failed to "), "{arguments:?}: {output:?}");
+    }
+}
+
 /// Without a terminal, whose width it would take.
 #[test]
 fn every_help_fits_a_hundred_columns() {

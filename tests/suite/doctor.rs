@@ -101,7 +101,7 @@ fn everything_that_is_wrong_is_named_with_its_remedy() {
     let (code, document) = examined(&icloud, &keypulse);
     assert_eq!(code, 2);
     says(&document, "configuration", "", "failure", "there is none yet");
-    says(&document, "configuration", "", "failure", "→ keypulse add NAME");
+    says(&document, "configuration", "", "failure", "→ keypulse setup");
     says(&document, "daemon", "", "failure", "none runs: nothing is watched");
     says(&document, "state", "", "ok", "none yet");
     keypulse.configure_text("[schedule]\ninterval = 7\n");

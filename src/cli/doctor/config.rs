@@ -23,7 +23,7 @@ pub(super) fn check(context: &Context) -> (Line, Option<Config>) {
         Ok(config) => config,
         Err(error) if error.is_missing() => {
             let says = format!("there is none yet ({})", path.display());
-            return (Line::failure(about, says, "keypulse add NAME --account ADDRESS"), None);
+            return (Line::failure(about, says, "keypulse setup"), None);
         }
         Err(error) => return (Line::failure(about, error.summary(), "keypulse config check"), None),
     };
