@@ -284,7 +284,7 @@ fn nobody_but_root_looks_into_the_process_and_it_leaves_no_core() {
     let password = icloud.world.new_password(ADDRESS);
     let keypulse = Keypulse::new();
     let secret = keypulse.secret("file", &password);
-    let keypulse = keypulse.of(SOMEBODY).started_by(&["prlimit", "--core=unlimited:unlimited", "--"]);
+    let keypulse = keypulse.started_by(&["prlimit", "--core=unlimited:unlimited", "--"]).of(SOMEBODY);
     keypulse
         .configure(&Settings::for_icloud(&icloud).only_on_request().account(ADDRESS).credential_file("file", &secret));
     let daemon = keypulse.run();
