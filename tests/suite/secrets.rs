@@ -19,11 +19,16 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::lab::{
-    Bus, Capture, Component, ICloud, Keypulse, Keyring, Memory, Running, Settings, Terminal, clean, run, until,
+    Bus, Capture, Component, ICloud, Keypulse, Keyring, Mail, Mailbox, Memory, Running, Settings, Terminal, Tls,
+    account, clean, run, until,
 };
 
 const LOCAL_PART: &str = "johnappleseed";
 const ADDRESS: &str = "johnappleseed@icloud.com";
+/// Who sends the mails.
+const SENDER: &str = "nas@example.org";
+/// Every name under which a password is sent.
+const USERS: [&str; 3] = [LOCAL_PART, ADDRESS, SENDER];
 /// Not of the app-specific shape; every way to write it down makes another text of it.
 const ODD: &str = "tr0ub4dor&3 \"ß\" 100%/+=\\";
 const MALFORMED: &str = "Correct-Horse-Battery-7";
@@ -53,7 +58,7 @@ fn faces(password: &str) -> Vec<String> {
         }),
         format!("{bytes:?}").trim_matches(['[', ']']).to_owned(),
     ];
-    for user in [LOCAL_PART, ADDRESS] {
+    for user in USERS {
         faces.push(STANDARD.encode(format!("\0{user}\0{password}")));
         faces.push(STANDARD.encode(format!("{user}\0{user}\0{password}")));
     }
@@ -69,7 +74,7 @@ fn pieces(password: &str) -> BTreeSet<String> {
     };
     cut(password, 10);
     cut(&password.replace('-', ""), 8);
-    for user in [LOCAL_PART, ADDRESS] {
+    for user in USERS {
         // Where the password's own characters begin.
         let message = STANDARD.encode(format!("\0{user}\0{password}"));
         cut(&message[(user.len() + 2).div_ceil(3) * 4..], 12);
@@ -271,6 +276,40 @@ fn after_a_check_no_copy_of_a_secret_is_in_memory() {
     let answer = keypulse.request("POST", "/v1/check", r#"{"wait_s":60}"#).unwrap();
     assert_eq!(answer.code, 200, "{answer:?}");
     until("memory without a refused secret", || held(daemon.pid(), &secrets).is_empty().then_some(()));
+}
+
+#[test]
+fn a_mail_leaves_no_secret_behind() {
+    const OLD: &str = "abcd-efgh-ijkl-mnop";
+    const NEW: &str = "qrst-uvwx-yzab-cdef";
+    let mail = Mail::start();
+    mail.dovecot.set_password(ADDRESS, OLD);
+    mail.dovecot.set_password(SENDER, ODD);
+    let keypulse = Keypulse::new().env("KEYPULSE_LOG", "trace");
+    let settings = Settings::for_mail(&mail)
+        .email(mail.postfix.starttls_port(), Tls::StartTls, SENDER, &keypulse.secret("sender", ODD))
+        .account(ADDRESS)
+        .credential_file("mutt", &keypulse.secret("mutt", OLD));
+    keypulse.configure(&settings);
+    let wire = Capture::of(&[mail.dovecot.implicit_port(), mail.postfix.starttls_port()]);
+    let daemon = keypulse.run();
+    daemon.until_health("mutt", "healthy");
+    mail.dovecot.set_password(ADDRESS, NEW);
+    Mailbox::of(&mail).until("revoked");
+    daemon.until("told", |status| account(status, ADDRESS)["incident"]["notified_at"].is_string());
+    let secrets = [OLD, ODD];
+    until("memory without a secret", || held(daemon.pid(), &secrets).is_empty().then_some(()));
+    no_secret_in("the log", daemon.log(), &secrets);
+    no_secret_in("the status document", daemon.status_json().to_string(), &secrets);
+    daemon.kill9();
+    for path in files_below(&keypulse.home().join(".local")) {
+        no_secret_in(&path.display().to_string(), fs::read(&path).unwrap(), &secrets);
+    }
+    let wire: String = wire.end().into_iter().map(char::from).collect();
+    assert!(wire.contains("STARTTLS\r\n"), "what is sent in the clear is seen");
+    for piece in secrets.iter().flat_map(|secret| pieces(secret)) {
+        assert!(!wire.contains(&piece), "the wire holds {piece}");
+    }
 }
 
 /// Who owns what `/proc` shows of a process: root, where it is not dumpable.
