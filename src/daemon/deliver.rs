@@ -2,6 +2,8 @@
 //!
 //! How each went comes back as `Event::Delivered`.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
@@ -19,6 +21,9 @@ use crate::{
         hook::{self, HookError, HookEvent},
     },
 };
+
+/// How long quiet hours are believed to last: the clock may be set meanwhile, and the machine go to another time zone.
+const LOOK_AGAIN: Duration = Duration::from_secs(10 * 60);
 
 /// A message on its way to the desktop.
 pub(super) struct Showing {
@@ -135,8 +140,8 @@ impl Daemon {
             && let Some(wait) = clock::quiet_for(hours, now, offset)
             && !matches!(tidings, Tidings::Resolved | Tidings::PutBack)
         {
-            info!("desktop notification waits for the end of the quiet hours");
-            return self.answer(id, Handover::NotBefore(now + wait));
+            debug!("desktop notification waits for the end of the quiet hours");
+            return self.answer(id, Handover::NotBefore(now + wait.min(LOOK_AGAIN)));
         }
         let local = |at| clock::local(at, now, offset);
         let account = &order.account;
@@ -179,7 +184,7 @@ impl Daemon {
     fn hooked(&mut self, id: u64, event: IncidentEvent, result: Result<(), HookError>) -> Result<(), RunError> {
         let result = match result {
             Ok(()) => {
-                info!("hook told of {}", event.as_str());
+                info!("hook told of {}, exit status 0", event.as_str());
                 self.complaints.remove(&Channel::Hook);
                 Handover::Done(None)
             }

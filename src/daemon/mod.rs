@@ -421,7 +421,7 @@ impl Daemon {
                 info!("configuration read again");
                 self.network()?; // and all that is due
                 self.complaints.clear();
-                self.step(Event::ForgiveMail)?;
+                self.step(Event::Reloaded)?;
                 Ok(Ok(self.document()))
             }
             Err(why) => {

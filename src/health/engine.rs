@@ -223,7 +223,7 @@ impl Engine {
             Event::Delivered { id, result } => self.delivered(id, &result, now),
             Event::Given(id) => self.accounts.iter_mut().for_each(|account| account.outbox.given(id)),
             Event::Mailed(mailed) => self.mailed(mailed, now, &mut actions),
-            Event::ForgiveMail => self.forgive_mail(now, &mut actions),
+            Event::Reloaded => self.reloaded(now, &mut actions),
             Event::Unlocked => {
                 let credentials = self.accounts.iter_mut().flat_map(|account| &mut account.credentials);
                 for credential in credentials.filter(|credential| credential.memory.unreadable.is_some()) {
@@ -232,7 +232,7 @@ impl Engine {
                 }
             }
             Event::ChannelReady(channel) => {
-                self.accounts.iter_mut().for_each(|account| account.outbox.channel_ready(channel, now));
+                self.channel_ready(channel, now);
             }
             Event::NotificationLost(incident) => self.notification_lost(incident, now),
             Event::NotificationClosed(incident) => {

@@ -100,8 +100,9 @@ pub enum Event {
     Given(u64),
     /// The sending of an e-mail ended.
     Mailed(Mailed),
-    /// The person means e-mail to be tried again, though its server refused the login.
-    ForgiveMail,
+    /// The configuration was read again: what waits to be told is tried at once, in whatever way it now says; also e-mail whose
+    /// server refused the login.
+    Reloaded,
     /// The keyring was unlocked: what could not be read is tried again.
     Unlocked,
     /// A channel that could not be reached can be.
@@ -163,7 +164,7 @@ impl Event {
             | Self::Delivered { .. }
             | Self::Given(_)
             | Self::Mailed(_)
-            | Self::ForgiveMail
+            | Self::Reloaded
             | Self::Unlocked
             | Self::ChannelReady(_)
             | Self::NotificationLost(_)

@@ -91,7 +91,7 @@ impl Engine {
             self.returned(recheck, now);
             // What could not go out without it need not wait for its next try.
             let settled_at = self.machine.settled_at;
-            self.accounts.iter_mut().for_each(|it| it.outbox.channel_ready(Channel::Email, settled_at));
+            self.channel_ready(Channel::Email, settled_at);
         }
     }
 

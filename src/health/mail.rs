@@ -158,10 +158,12 @@ impl Engine {
         self.delivered(id, &result, now);
     }
 
-    /// The person says that it may be tried again.
-    pub(super) fn forgive_mail(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+    /// The person changed something, or says that it may be tried again.
+    pub(super) fn reloaded(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         self.remember_mail(None, actions);
-        self.accounts.iter_mut().for_each(|account| account.outbox.channel_ready(Channel::Email, now));
+        for channel in Channel::ALL {
+            self.channel_ready(channel, now);
+        }
     }
 
     fn remember_mail(&mut self, trouble: Option<MailTrouble>, actions: &mut Vec<Action>) {

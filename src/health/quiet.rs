@@ -54,7 +54,8 @@ impl Engine {
             .collect()
     }
 
-    /// Nothing is said of the account's incident for `length`; then it is told again if it still stands.
+    /// Nothing is said of the account's incident for `length`; then it is told again if it still stands, or, where nothing is
+    /// repeated, stands on the desktop again without a word.
     pub(super) fn snooze(&mut self, address: &Address, length: Duration, now: Timestamp) {
         for account in self.accounts.iter_mut().filter(|account| account.address == *address) {
             let Some(file) = &mut account.incident else { continue };
@@ -81,6 +82,17 @@ impl Engine {
             }
         }
         self.last_id = id;
+    }
+
+    /// What waits for `channel` goes out at `at`, but for what is snoozed.
+    pub(super) fn channel_ready(&mut self, channel: Channel, at: Timestamp) {
+        for account in &mut self.accounts {
+            account.outbox.channel_ready(channel, at);
+            let incident = account.incident.as_ref().map(|file| &file.incident);
+            if let Some((id, until)) = incident.and_then(|incident| Some((incident.id, incident.snoozed_until?))) {
+                account.outbox.hold(id, until);
+            }
+        }
     }
 
     /// No login is made and no reminder sent by itself for `length`, or until [`Engine::resume`].

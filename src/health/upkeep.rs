@@ -109,6 +109,15 @@ impl Engine {
                 }
                 if snoozed && file.incident.snoozed_until.is_none() {
                     account.outbox.release(file.incident.id, now);
+                    let repeated = policy.remind_every.is_some() && !file.incident.cause.is_told_once();
+                    if !repeated && tidings.is_none() {
+                        // What the snooze took off the desktop stands there again. Told it was already.
+                        file.remind_at = None;
+                        if account.outbox.was_told(file.incident.id, Channel::Desktop) {
+                            self.last_id = id;
+                            account.outbox.add(id, file.incident.id, Channel::Desktop, Tidings::PutBack, now);
+                        }
+                    }
                 }
                 if tidings == Some(Tidings::Resolved) {
                     file.incident.resolved_at = Some(now);

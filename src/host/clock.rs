@@ -94,8 +94,12 @@ pub fn local(at: Timestamp, now: Timestamp, offset_ms: i64) -> String {
 /// How long the quiet hours between two local times of day, in minutes after midnight, still last; `None` outside them.
 #[must_use]
 pub fn quiet_for(hours: QuietHours, now: Timestamp, offset_ms: i64) -> Option<Duration> {
+    quiet_in(hours, Time::new(now, offset_ms), TimeZone::system())
+}
+
+fn quiet_in(hours: QuietHours, now: Time, zone: TimeZone) -> Option<Duration> {
     const DAY: u64 = 24 * 60 * 60;
-    let now = jiff::Timestamp::from(Time::new(now, offset_ms)).to_zoned(TimeZone::system());
+    let now = jiff::Timestamp::from(now).to_zoned(zone);
     let minute = u16::try_from(i32::from(now.hour()) * 60 + i32::from(now.minute())).unwrap_or(0);
     hours.contains(minute).then(|| {
         let second = u64::from(minute) * 60 + u64::try_from(now.second()).unwrap_or(0);
@@ -218,6 +222,34 @@ mod tests {
             }),
             1_000_000,
         );
+    }
+
+    #[track_caller]
+    fn quiet(hours: (u16, u16), now: &str, zone: &str, minutes: Option<u64>) {
+        let hours = QuietHours { from: hours.0 * 60, to: hours.1 * 60 };
+        let zone = TimeZone::posix(zone).unwrap();
+        let found = quiet_in(hours, now.parse().unwrap(), zone).map(|wait| wait.as_secs() / 60);
+        assert_eq!(found, minutes, "{hours:?} {now}");
+    }
+
+    #[test]
+    fn quiet_hours_are_local_and_go_over_midnight() {
+        let night = (22, 7);
+        quiet(night, "2026-11-22T21:59:59Z", "UTC0", None);
+        quiet(night, "2026-11-22T22:00:00Z", "UTC0", Some(9 * 60));
+        quiet(night, "2026-11-23T00:30:00Z", "UTC0", Some(6 * 60 + 30));
+        quiet(night, "2026-11-23T06:59:00Z", "UTC0", Some(1));
+        quiet(night, "2026-11-23T07:00:00Z", "UTC0", None);
+        quiet((9, 12), "2026-11-23T11:00:00Z", "UTC0", Some(60));
+        quiet((9, 12), "2026-11-23T12:00:00Z", "UTC0", None);
+        // The same moment elsewhere: an hour ahead, and five behind.
+        quiet(night, "2026-11-22T21:30:00Z", "CET-1", Some(8 * 60 + 30));
+        quiet(night, "2026-11-23T02:30:00Z", "EST5", None);
+        // Summer time begins at 2: whoever looks again later finds out that they end an hour sooner.
+        let berlin = "CET-1CEST,M3.5.0,M10.5.0/3";
+        quiet(night, "2027-03-28T00:30:00Z", berlin, Some(5 * 60 + 30));
+        quiet(night, "2027-03-28T01:30:00Z", berlin, Some(3 * 60 + 30));
+        quiet(night, "2027-03-28T05:00:00Z", berlin, None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    lab::{Bus, Dunst, Running},
+    lab::{Bus, Dunst, Running, clean, run, until},
     notifications::{ADDRESS, Scene},
 };
 
@@ -90,4 +90,33 @@ fn a_test_message_has_nothing_to_replace() {
     assert_eq!(output.code, 0, "{output:?}");
     assert_eq!(scene.monitor.notified("Test: ").actions, ["open-account", "Open Apple Account"]);
     dunst.wait_displayed(0);
+}
+
+#[test]
+fn a_real_terminal_opens_with_the_replacement_in_it() {
+    let bus = Bus::start();
+    let dunst = Dunst::start(&bus);
+    let mut scene = Scene::on(&bus);
+    let display = dunst.display().name();
+    scene.keypulse.set_env("DISPLAY", &display);
+    scene.keypulse.set_env("TERMINAL", "xterm");
+    let daemon = told(&scene, &dunst);
+    let command = format!("\0replace\0--account\0{ADDRESS}\0");
+    // The command itself, not the shell that keeps its window open.
+    let running = |process: &Path| {
+        let line = fs::read_to_string(process.join("cmdline")).ok()?;
+        let program = fs::read_link(process.join("exe")).ok()?;
+        (line.contains(&command)
+            && line.contains(&*scene.keypulse.config_file().to_string_lossy())
+            && program.file_name()? == "keypulse")
+            .then(|| fs::read_link(process.join("fd/0")).ok())?
+    };
+    let terminal = dunst.choose("Replace…", || {
+        let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        processes.map(|process| process.path()).find_map(|process| running(&process))
+    });
+    assert!(terminal.starts_with("/dev/pts"), "it has a terminal: {}", terminal.display());
+    let windows = || run(clean("xwininfo").args(["-display", &display, "-root", "-tree"]), "").ok();
+    until("its window on the screen", || windows().contains("(\"xterm\" \"XTerm\")").then_some(()));
+    daemon.until_log("opened xterm to replace passwords of");
 }

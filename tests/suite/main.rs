@@ -53,6 +53,7 @@ mod notifications;
 mod notify_test;
 mod package;
 mod quiet;
+mod quiet_hours;
 mod recipes;
 mod rehearse;
 mod reload;

@@ -51,7 +51,7 @@ fn a_refused_message_costs_a_failed_login_and_has_its_password_asked_at_once() {
     assert_eq!(account.failed_logins_24h, 1);
     assert_eq!(account.credentials[0].health, Health::Healthy, "it is no evidence");
     assert_eq!(engine.mail_trouble().unwrap().refused, Some(Digest([9; 32])));
-    drop(engine.handle(Event::ForgiveMail, now));
+    drop(engine.handle(Event::Reloaded, now));
     assert_eq!(engine.mail_trouble(), None);
 }
 

@@ -43,15 +43,39 @@ fn a_snooze_holds_reminders_back_and_ends_with_one() {
 }
 
 #[test]
-fn a_snooze_ends_with_a_reminder_also_where_there_are_none() {
+fn where_nothing_is_repeated_a_snooze_ends_without_a_word() {
     let policy = Policy { jitter_percent: 0, remind_every: None, ..Policy::default() };
     let mut world = World::with(&[1], policy);
+    let setup = Setup { channels: Channel::ALL.into(), ..world.setup().clone() };
+    world.configure(setup);
     world.run(3 * HOUR);
     world.outside.dead.insert(1);
     world.run(2 * HOUR);
+    world.said(&[(Opened, ResetOrRevoked); 3]);
     world.snooze(DAY);
+    world.run(23 * HOUR);
+    world.said(&[(Opened, ResetOrRevoked); 3]);
     world.run(3 * DAY);
-    world.said(&[(Opened, ResetOrRevoked), (Reminder, ResetOrRevoked)]);
+    // On the desktop alone, where it was taken away.
+    let told =
+        [(Opened, ResetOrRevoked), (Opened, ResetOrRevoked), (Opened, ResetOrRevoked), (PutBack, ResetOrRevoked)];
+    world.said(&told);
+    assert!(!world.snoozed());
+}
+
+#[test]
+fn nothing_but_the_end_of_a_snooze_tells_of_what_is_snoozed() {
+    let mut world = World::settled(&[1]);
+    world.outside.silent_channel = true;
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.snooze(DAY);
+    world.outside.silent_channel = false;
+    for event in [Event::ChannelReady(Channel::Hook), Event::Reloaded] {
+        world.event(event);
+        world.run(HOUR);
+        world.said(&[]);
+    }
 }
 
 #[test]

@@ -140,6 +140,18 @@ impl<'bus> Dunst<'bus> {
         until(&format!("{count} notifications on the screen"), || (self.displayed() == count).then_some(()));
     }
 
+    /// Do Not Disturb, as the person switches it on and off.
+    #[track_caller]
+    pub fn do_not_disturb(&self, on: bool) {
+        self.dunstctl(["set-paused", if on { "true" } else { "false" }]);
+    }
+
+    /// How many wait for the end of Do Not Disturb.
+    #[track_caller]
+    pub fn waiting(&self) -> usize {
+        self.dunstctl(["count", "waiting"]).trim().parse().unwrap()
+    }
+
     /// What was shown and is gone, newest first, as `dunstctl history` has it: `summary.data`, `body.data`, …
     #[track_caller]
     pub fn history(&self) -> Vec<Value> {
