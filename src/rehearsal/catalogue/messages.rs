@@ -72,9 +72,9 @@ pub(super) fn scenarios(p: &Promise, config: &Config) -> Vec<Scenario> {
     ]);
     let nap = (noticed * 2).min(DAY / 2);
     all.extend([
-        dies(play("snoozed", "Snoozed for two days", &[1]))
+        dies(play("snoozed", "Snoozed for two days, reminders off", &[1]))
             .act(Until::For(2 * DAY + p.slack()), [Happening::Snooze(0, 2 * DAY)])
-            .says(Line::new(0, Reminder, ResetOrRevoked, 2 * DAY + p.slack()).after(2 * DAY)),
+            .says(Line::new(0, PutBack, ResetOrRevoked, 2 * DAY + p.slack()).after(2 * DAY).to(To::Desktop)),
         play("paused", "Revoked during a pause", &[1])
             .act(Until::For(nap.saturating_sub(p.slack())), [Happening::Pause(nap), Happening::Revoke(FIRST)])
             .ends(End::NoLogin)
@@ -104,6 +104,9 @@ fn reminders(p: &Promise, dies: &dyn Fn(Scenario) -> Scenario) -> Vec<Scenario> 
     let (first, second) = (every + p.slack(), every * 2 + p.slack());
     let line = |by| Line::new(0, Reminder, ResetOrRevoked, by);
     vec![
+        dies(play("snoozed-with-reminders", "Snoozed for two days", &[1]).reminded())
+            .act(Until::For(2 * DAY + every.min(p.slack()) / 2), [Happening::Snooze(0, 2 * DAY)])
+            .says(line(2 * DAY + p.slack()).after(2 * DAY)),
         dies(play("reminders", "It stands until the second reminder", &[1]).reminded())
             .act(Until::For(every * 2 + p.slack()), [])
             .says(line(first))
