@@ -46,7 +46,7 @@ impl Standstill {
             | Event::Unsnooze { .. }
             | Event::Pause { .. }
             | Event::Resume
-            | Event::ForgiveMail => {}
+            | Event::Reloaded => {}
             Event::Start
             | Event::SecretRead { .. }
             | Event::Attempted { .. }
