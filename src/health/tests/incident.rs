@@ -233,3 +233,15 @@ fn one_repaired_and_broken_again_joins_once_more() {
         "a0 is gone, and so is its trouble"
     );
 }
+
+#[test]
+fn a_service_that_refuses_from_the_first_day_on_is_told_after_it() {
+    let mut world = World::new(&[1]);
+    world.outside.weather.smtp = Weather::RefusesAll;
+    world.run(23 * HOUR);
+    assert_eq!(world.health("a0"), Health::Degraded);
+    assert_eq!(world.log.transitions[0].reason, "accepted, but refused by smtp");
+    world.said(&[]);
+    world.run(2 * HOUR);
+    world.said(&[(Opened, IncidentCause::ServiceRefused)]);
+}

@@ -91,6 +91,7 @@ fn what_was_handed_over_when_the_process_died_counts_as_told() {
     assert_eq!(world.told_on(Channel::Hook), [], "perhaps it was told: not a second time");
     assert_eq!(world.told_on(Channel::Desktop), [PutBack], "without a sound, it may be there already");
     assert!(world.status()[0].incident.as_ref().unwrap().notified_at.is_some());
+    assert_eq!(world.memory().accounts["a@icloud.com"].deliveries.len(), 3, "each has a number of its own");
     world.run(DAY + HOUR);
     assert_eq!(world.told_on(Channel::Hook), [Reminder]);
     assert_eq!(world.told_on(Channel::Desktop), [PutBack, Reminder]);

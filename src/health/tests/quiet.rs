@@ -227,14 +227,14 @@ fn what_is_lost_again_and_again_is_put_back_ever_later() {
 }
 
 #[test]
-fn a_snooze_of_what_is_told_once_ends_with_one_reminder() {
+fn a_snooze_of_what_is_told_once_ends_without_a_word() {
     let mut world = World::settled(&[1]);
     world.outside.unreadable.insert(name("a0"));
     world.run(26 * HOUR);
     world.said(&[(Opened, IncidentCause::CannotCheck)]);
     world.snooze(HOUR);
     world.run(4 * DAY);
-    world.said(&[(Opened, IncidentCause::CannotCheck), (Reminder, IncidentCause::CannotCheck)]);
+    world.said(&[(Opened, IncidentCause::CannotCheck)]);
 }
 
 #[test]
@@ -255,4 +255,15 @@ fn a_new_password_that_is_dead_as_well_ends_a_snooze() {
     world.run(3 * HOUR);
     assert!(!world.snoozed());
     world.said(&[(Changed, ResetOrRevoked)]);
+}
+
+#[test]
+fn a_snooze_taken_back_of_what_is_told_once_brings_no_reminder() {
+    let mut world = World::settled(&[1]);
+    world.outside.unreadable.insert(name("a0"));
+    world.run(26 * HOUR);
+    world.snooze(DAY);
+    world.event(Event::Unsnooze { account: address() });
+    world.run(4 * DAY);
+    world.said(&[(Opened, IncidentCause::CannotCheck)]);
 }

@@ -122,6 +122,8 @@ fn a_reset_asks_three_siblings_once_and_presumes_the_rest() {
     ]);
     let presumed: Vec<bool> = world.credentials().iter().map(|credential| credential.presumed).collect();
     assert_eq!(presumed, [false, false, false, false, true, true]);
+    let last = world.log.transitions.iter().rfind(|change| change.credential == name("a5")).unwrap();
+    assert_eq!((last.to, last.presumed, last.reason.as_str()), (Health::Revoked, true, "its siblings were refused"));
 }
 
 #[test]
@@ -532,4 +534,36 @@ fn of_many_accounts_only_so_many_are_asked_at_once() {
     }
     assert_eq!(most, 2);
     assert!(world.credentials().iter().all(|credential| credential.health == Health::Healthy));
+}
+
+#[test]
+fn one_that_is_just_being_refused_for_the_first_time_is_no_witness_either() {
+    let mut world = World::settled(&[1, 1]);
+    world.outside.holds.insert(name("b0"), 77);
+    world.outside.dead.extend([1, 77]);
+    world.ask("b0");
+    assert_eq!(world.health("b0"), Health::Rejected);
+    world.ask("a0");
+    world.run(16 * MIN);
+    assert_eq!(world.health("a0"), Health::Revoked, "nobody else ever got in");
+}
+
+#[test]
+fn two_refusals_that_count_are_two_minutes_apart_however_the_machine_sleeps_or_others_are_accepted() {
+    // Awake again just before a confirmation is due: it is made then, and the next not at its own time.
+    let mut world = World::settled(&[1, 1]);
+    world.refuse_everybody();
+    world.ask("a0");
+    world.run(16 * MIN);
+    world.sleep(43 * MIN);
+    world.run(10 * MIN);
+    // Somebody is accepted right after one: the next waits all the same.
+    world.run(111 * MIN + Duration::from_secs(10));
+    world.clear_up();
+    world.ask("b0");
+    world.run(5 * MIN);
+    let confirmed = world.log.attempts.iter().filter(|row| row.credential == name("a0") && row.why == Why::Confirm);
+    let at: Vec<Timestamp> = confirmed.map(|row| row.at).collect();
+    assert!(at.len() >= 5, "{:?}", world.road());
+    assert!(at.windows(2).all(|pair| pair[1].since(pair[0]) >= 2 * MIN), "{:?}", world.road());
 }
