@@ -75,19 +75,24 @@ fn a_unit_stops_knocking_with_a_dead_password() {
     let recipe = block("ini", "ExecCondition=");
     let unit = format!("{recipe}\nType=oneshot\nExecStart=/bin/sh -c 'echo ran >>%h/ran'\n");
     manager.install("mbsync.service", &unit);
-    let check = || {
-        let program = home.join(".cargo/bin/keypulse");
-        run(manager.client(program.to_str().unwrap()).args(["check", "mbsync"]), "")
+    let own = home.join(".cargo/bin/keypulse");
+    let client = || manager.client(own.to_str().unwrap());
+    let mut daemon = client().arg("run").stderr(Stdio::null()).spawn().unwrap();
+    let is = |health: &str| {
+        let word = format!("\"health\": \"{health}\"");
+        until(health, || run(client().args(["status", "--json"]), "").stdout.contains(&word).then_some(()));
     };
     let start = || {
         manager.systemctl(&["start", "mbsync"]);
         (manager.property("mbsync", "ActiveState"), fs::read_to_string(home.join("ran")).unwrap().lines().count())
     };
-    check();
+    is("healthy");
     assert_eq!(start(), ("inactive".to_owned(), 1));
     icloud.world.reset_main_password(ADDRESS);
-    until("a verdict", || (check().code == 2).then_some(()));
+    is("revoked");
     assert_eq!(start(), ("inactive".to_owned(), 1), "it is skipped, and has not failed");
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
 }
 
 /// The first line that a bar gets.
