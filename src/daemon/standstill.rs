@@ -46,13 +46,14 @@ impl Standstill {
             | Event::Unsnooze { .. }
             | Event::Pause { .. }
             | Event::Resume
-            | Event::Reloaded => {}
+            // Leave to give a message is only what is written down: this one was withheld.
+            | Event::Given(_) => {}
             Event::Start
             | Event::SecretRead { .. }
             | Event::Attempted { .. }
             | Event::Delivered { .. }
-            | Event::Given(_)
             | Event::Mailed(_)
+            | Event::Reloaded
             | Event::WatchEnded { .. }
             | Event::Unlocked
             | Event::ChannelReady(_)
