@@ -28,7 +28,7 @@ const NM_PATH: &str = "/org/freedesktop/NetworkManager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// Between tries to reach the bus: first and at most.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// A service that does not answer for so long has nothing to say.
 const PATIENCE: Duration = Duration::from_secs(10);
