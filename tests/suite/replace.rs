@@ -140,7 +140,9 @@ fn the_old_one_stays_until_the_new_one_works_and_any_can_be_skipped() {
     terminal.next("Skipped: thunderbird, nas");
     assert_eq!(terminal.end(), (Some(1), true), "{}", terminal.screen());
     assert_eq!(scene.stored(), [OLD[0], NEW[1], OLD[2]].map(|it| Some(it.to_owned())));
-    assert_eq!(scene.icloud.world.failed_logins(ADDRESS) - failed, 2);
+    // Two of `replace`, and the early re-tests of the dead that the daemon makes meanwhile, each after twice the time.
+    let spent = scene.icloud.world.failed_logins(ADDRESS) - failed;
+    assert!((2..=5).contains(&spent), "{spent}");
 }
 
 #[test]
