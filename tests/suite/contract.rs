@@ -27,11 +27,12 @@ const CONTRACT: &str = r#"{
 }"#;
 
 /// What the contract does not know. Adding is free, by intention: a key that is not here was added by accident.
-const ADDED: [&str; 7] = [
+const ADDED: [&str; 8] = [
     "$.email",
     "$.paused_until",
     "$.troubles",
     "$.accounts[].ration_frees_at",
+    "$.accounts[].idle_watch",
     "$.accounts[].incident.resolved_at",
     "$.accounts[].incident.withdrawn",
     "$.accounts[].credentials[].unreadable",
