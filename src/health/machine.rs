@@ -113,10 +113,13 @@ impl Engine {
         machine.recheck_at = Some(at);
         for account in &mut self.accounts {
             account.stirred = true;
-            // What was asked in vain is asked again now, not when its back-off ends.
-            let in_vain = account.logins.iter_mut().filter(|login| login.inconclusive > 0);
-            for due in in_vain.filter_map(|login| login.due.as_mut()) {
-                due.at = due.at.min(settled_at.max(at));
+            // What was asked in vain is asked again now, not when its back-off ends: by the routine below where that asks
+            // the same, so that it is asked once.
+            for login in account.logins.iter_mut().filter(|login| login.inconclusive > 0) {
+                login.due = login.due.filter(|due| due.why != Why::Again);
+                if let Some(due) = &mut login.due {
+                    due.at = due.at.min(settled_at.max(at));
+                }
             }
             for credential in &mut account.credentials {
                 let sooner = credential.next_at.max(settled_at).min(at);

@@ -175,6 +175,20 @@ fn a_confirmation_waits_for_the_network_and_is_then_made() {
 }
 
 #[test]
+fn what_was_asked_in_vain_before_the_network_came_is_asked_once_when_it_is_there() {
+    let mut world = World::settled(&[2]);
+    world.outside.weather = PerService { imap: Weather::Silent(Cause::Offline), smtp: Weather::Silent(Cause::Offline) };
+    world.network(false);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!(world.log.answered, [1]);
+    world.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+    world.log.attempts.clear();
+    world.network(true);
+    world.run(20 * MIN);
+    world.asked_each(1);
+}
+
+#[test]
 fn the_same_word_twice_is_no_news() {
     let mut world = World::settled(&[1]);
     world.run(MIN);
