@@ -199,13 +199,12 @@ fn every_failure_says_why_and_what_to_do() {
         &["run"],
         &["service", "start"],
     ];
-    let wrong: [&[&str]; 10] = [
+    let wrong: [&[&str]; 9] = [
         &["add", "mutt", "--account", ADDRESS, "--secret-file", "/no/such/file"],
         &["add", "mutt", "--account", ADDRESS],
         &["add", "nas", "--account", "jane@me.com", "--stdin"],
         &["discover", "--home", "/no/such/directory"],
         &["setup"],
-        &["replace"],
         &["man", "stats"],
         &["man", "--dir", "/proc/1/man"],
         &["status", "--watch"],
