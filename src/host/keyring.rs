@@ -2,8 +2,6 @@
 //!
 //! Listens on the session bus and asks nothing. A machine without a session bus is left in peace after a few tries.
 
-use std::time::Duration;
-
 use tokio::sync::mpsc;
 
 /// Listens for as long as the receiver lives. One word per unlocking.
@@ -18,11 +16,10 @@ pub fn unlocked() -> mpsc::Receiver<()> {
     receiver
 }
 
-/// Between tries to reach the bus: at most so long. At a login the bus may come later than we do.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
-
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::time::Duration;
+
     use futures_util::StreamExt as _;
     use tokio::sync::mpsc;
     use zbus::{
@@ -31,7 +28,8 @@ mod linux {
         message::Type,
     };
 
-    use super::{Duration, LONGEST_PAUSE};
+    /// Between tries to reach the bus: at most so long. At a login the bus may come later than we do.
+    const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
     /// The Secret Service, and what of it is locked (Secret Service API, "Collection").
     const SERVICE: &str = "org.freedesktop.secrets";
