@@ -18,8 +18,8 @@ use crate::{
 
 /// From the first failure to the next try; twice as long after each.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// … but never longer than this.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// … but never longer than this: whoever made room wants to see it go on.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// The state cannot be written.
 pub(super) struct Standstill {
@@ -136,8 +136,11 @@ impl Daemon {
             }
             Err(error) if error.is_damage() => Err(error.into()),
             Err(error) => {
-                standstill.wait = (standstill.wait * 2).min(LONGEST_WAIT);
-                standstill.next_try = Instant::now() + standstill.wait;
+                // One that a person's wish brought on comes between two of these, and puts none off.
+                if Instant::now() >= standstill.next_try {
+                    standstill.wait = (standstill.wait * 2).min(LONGEST_WAIT);
+                    standstill.next_try = Instant::now() + standstill.wait;
+                }
                 standstill.why = chain(&error);
                 debug!("failed to {}; next try in {:?}", standstill.why, standstill.wait);
                 self.standstill = Some(standstill);
