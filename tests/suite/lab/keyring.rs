@@ -8,7 +8,7 @@ use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::{
     Bus, Component, Output,
-    process::{run, until},
+    process::{clean, run, until},
 };
 
 const NAME: &str = "org.freedesktop.secrets";
@@ -138,7 +138,13 @@ impl<'bus> Keyring<'bus> {
 
     #[track_caller]
     fn wait_locked(&self, locked: bool) {
-        until(&format!("keyring locked: {locked}"), || (self.is_locked() == locked).then_some(()));
+        let mut ask = clean("busctl");
+        ask.arg(format!("--address={}", self.bus.address())).args(["--json=short", "get-property", NAME, COLLECTION]);
+        ask.args(["org.freedesktop.Secret.Collection", "Locked"]);
+        // Its name is on the bus a little before its collection is.
+        until(&format!("keyring locked: {locked}"), || {
+            run(&mut ask, "").stdout.contains(&format!("\"data\":{locked}")).then_some(())
+        });
     }
 }
 
