@@ -270,26 +270,36 @@ impl StatusDocument {
         });
         let accounts = accounts.iter().map(|account| AccountDocument::build(account, offset_ms)).collect();
         let paused_until = daemon.as_ref().and_then(|daemon| daemon.paused_until);
-        Self::summed_up(time(generated_at), daemon, paused_until, None, Vec::new(), accounts)
+        let document = Self {
+            schema: SCHEMA,
+            generated_at: time(generated_at),
+            daemon,
+            paused_until,
+            email: None,
+            troubles: Vec::new(),
+            overall: Overall::Unknown,
+            counts: Counts::default(),
+            accounts,
+        };
+        document.summed_up()
     }
 
     /// The same with what keeps e-mail from going out.
     #[must_use]
     pub fn with_email(self, email: Option<EmailDocument>) -> Self {
-        Self::summed_up(self.generated_at, self.daemon, self.paused_until, email, self.troubles, self.accounts)
+        Self { email, ..self }.summed_up()
     }
 
     /// The same where no daemon runs, but the next one will begin with a pause.
     #[must_use]
     pub fn with_pause(self, until: Option<Timestamp>, offset_ms: i64) -> Self {
-        let paused_until = until.map(|at| Time::new(at, offset_ms));
-        Self::summed_up(self.generated_at, self.daemon, paused_until, self.email, self.troubles, self.accounts)
+        Self { paused_until: until.map(|at| Time::new(at, offset_ms)), ..self }.summed_up()
     }
 
     /// The same with what keeps keypulse from its work.
     #[must_use]
     pub fn with_troubles(self, troubles: Vec<Trouble>) -> Self {
-        Self::summed_up(self.generated_at, self.daemon, self.paused_until, self.email, troubles, self.accounts)
+        Self { troubles, ..self }.summed_up()
     }
 
     /// Only the credentials of these names, their accounts, and what happened to them. Without names: everything.
@@ -304,15 +314,15 @@ impl StatusDocument {
             return Err(UnknownName::credential(unknown, self.credentials().map(|known| &known.name)));
         }
         let asked = |name: &CredentialName| names.contains(name);
+        let unknown = self.overall == Overall::Unknown;
         let mut accounts = self.accounts;
         for account in &mut accounts {
             account.credentials.retain(|credential| asked(&credential.name));
             account.incident = account.incident.take().filter(|incident| incident.credentials.iter().any(asked));
         }
         accounts.retain(|account| !account.credentials.is_empty());
-        let mut document =
-            Self::summed_up(self.generated_at, self.daemon, self.paused_until, None, self.troubles, accounts);
-        if self.overall == Overall::Unknown {
+        let mut document = Self { email: None, accounts, ..self }.summed_up();
+        if unknown {
             document.overall = Overall::Unknown; // nobody ever looked, so nothing can be told of a part of it either
         }
         Ok(document)
@@ -323,22 +333,16 @@ impl StatusDocument {
         self.accounts.iter().flat_map(|account| &account.credentials)
     }
 
-    fn summed_up(
-        generated_at: Time,
-        daemon: Option<DaemonDocument>,
-        paused_until: Option<Time>,
-        email: Option<EmailDocument>,
-        troubles: Vec<Trouble>,
-        accounts: Vec<AccountDocument>,
-    ) -> Self {
-        let healths = || accounts.iter().flat_map(|account| &account.credentials).map(|credential| credential.health);
+    /// Counts anew, and judges all of it.
+    fn summed_up(mut self) -> Self {
         let mut counts = Counts::default();
-        healths().for_each(|health| counts.add(health));
-        let worst = healths().map(Health::overall).max().unwrap_or(Overall::Unknown);
-        let silent = email.as_ref().is_some_and(|email| email.ended);
-        let hindered = paused_until.is_some() || silent || !troubles.is_empty();
-        let overall = if hindered { worst.max(Overall::Warning) } else { worst };
-        Self { schema: SCHEMA, generated_at, daemon, paused_until, email, troubles, overall, counts, accounts }
+        self.credentials().for_each(|credential| counts.add(credential.health));
+        let worst = self.credentials().map(|credential| credential.health.overall()).max().unwrap_or(Overall::Unknown);
+        let silent = self.email.as_ref().is_some_and(|email| email.ended);
+        let hindered = self.paused_until.is_some() || silent || !self.troubles.is_empty();
+        self.overall = if hindered { worst.max(Overall::Warning) } else { worst };
+        self.counts = counts;
+        self
     }
 }
 

@@ -3,6 +3,8 @@
 //! Servers echo what they were sent: iCloud's success text names the account (`facts/icloud.md` 2.7), and Postfix can put the
 //! SASL data into the text of a 535 (4.4). Never decides anything, and never sees a text after it was shown.
 
+use std::error::Error;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
 use zeroize::Zeroizing;
 
@@ -168,6 +170,30 @@ pub fn printable(character: char) -> char {
         other if other.is_control() || u32::from(other) & 0xFFFE == 0xFFFE => '\u{FFFD}',
         other => other,
     }
+}
+
+/// A text of [`printable`] characters, one for one.
+#[must_use]
+pub fn printable_text(text: &str) -> String {
+    text.chars().map(printable).collect()
+}
+
+/// An error with its reasons on one line, each made fit to show by `clean`. SQLite's repeat each other, and serde's quote what a
+/// damaged file holds.
+#[must_use]
+pub fn chain(error: &dyn Error, clean: impl Fn(&str) -> String) -> String {
+    let (mut text, mut next) = (error.to_string(), error.source());
+    let mut last = text.clone();
+    while let Some(reason) = next {
+        next = reason.source();
+        let reason = clean(&reason.to_string());
+        if !reason.ends_with(&last) {
+            text.push_str(": ");
+            text.push_str(&reason);
+        }
+        last = reason;
+    }
+    text
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::{
 use super::style;
 use crate::{
     api::{ClientError, Problem, UnknownName},
+    classify::redact,
     config::{ConfigError, paths::PathError},
     daemon::RunError,
     store::StoreError,
@@ -201,20 +202,9 @@ pub(super) fn tell(exit: &Exit) -> u8 {
     }
 }
 
-/// An error with its reasons. SQLite's repeat each other, and serde's quote what a damaged file holds.
+/// An error with its reasons.
 pub(super) fn chain(error: &dyn Error) -> String {
-    let (mut text, mut next) = (error.to_string(), error.source());
-    let mut last = text.clone();
-    while let Some(reason) = next {
-        next = reason.source();
-        let reason = style::printable(&reason.to_string());
-        if !reason.ends_with(&last) {
-            text.push_str(": ");
-            text.push_str(&reason);
-        }
-        last = reason;
-    }
-    text
+    redact::chain(error, style::printable)
 }
 
 /// Prints to standard error; where nobody reads it, that is no reason to fail in another way.

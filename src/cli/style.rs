@@ -36,7 +36,7 @@ impl Paint {
 /// `text` without anything that would move the cursor, change the colours or turn the writing around.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    text.chars().map(redact::printable).collect()
+    redact::printable_text(text)
 }
 
 /// The columns that `text` takes.

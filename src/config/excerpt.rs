@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use crate::classify::redact::printable_text;
+
 /// How much of a long line is shown, in characters.
 const WIDTH: usize = 100;
 /// How much of a long line is shown before the place.
@@ -41,7 +43,7 @@ impl Excerpt {
         let offset = count(line_start..start);
         let width = count(start..end.min(line_end)).max(1);
         let line = line.trim_start_matches('\u{feff}').trim_end_matches('\r');
-        let shown: Vec<char> = printable(&mask(line)).chars().collect();
+        let shown: Vec<char> = printable_text(&mask(line)).chars().collect();
         let cut = if shown.len() > WIDTH { offset.saturating_sub(BEFORE) } else { 0 };
         let mut text: String = shown.iter().skip(cut).take(WIDTH).collect();
         if cut > 0 {
@@ -59,7 +61,7 @@ impl Excerpt {
 /// A piece of somebody's text within a sentence: in quotes of code, printable, of bounded length, with passwords masked.
 #[must_use]
 pub(super) fn quoted(text: &str) -> String {
-    let shown = printable(&mask(text));
+    let shown = printable_text(&mask(text));
     if shown.chars().count() > BEFORE {
         format!("`{}…`", shown.chars().take(BEFORE).collect::<String>())
     } else {
@@ -119,11 +121,6 @@ fn assigned(chars: &[char], at: usize) -> Option<Range<usize>> {
         '{' | '[' => None,
         _ => Some(value..chars.len()),
     }
-}
-
-/// One character for one, without any that moves a cursor or hides.
-fn printable(text: &str) -> String {
-    text.chars().map(crate::classify::redact::printable).collect()
 }
 
 /// The last boundary of a character up to `index`.

@@ -6,6 +6,7 @@ use std::error::Error;
 
 use crate::{
     api::{Time, Trouble, spare},
+    classify::redact,
     health::schedule::{DAY, Timestamp},
     host::markup,
     store::Loss,
@@ -22,17 +23,7 @@ pub(super) fn out_of_files() -> Option<Trouble> {
     spare::out_of_files().then(Trouble::out_of_files)
 }
 
-/// An error with its reasons, on one line for the log. SQLite's repeat each other, and serde's quote what a damaged file holds.
+/// An error with its reasons, on one line for the log.
 pub(super) fn chain(error: &dyn Error) -> String {
-    let (mut text, mut next) = (error.to_string(), error.source());
-    let mut last = text.clone();
-    while let Some(reason) = next {
-        next = reason.source();
-        let reason = markup::title(&reason.to_string());
-        if !reason.ends_with(&last) {
-            text = format!("{text}: {reason}");
-        }
-        last = reason;
-    }
-    text
+    redact::chain(error, markup::title)
 }

@@ -54,31 +54,13 @@ impl Engine {
         account.dirty |= changed;
         let latched = account.login(fingerprint).is_some_and(|login| login.verdict().is_some());
         let Some(credential) = account.credential_mut(&flight.credential) else { return };
-        let why = match flight.why {
-            Why::Person if latched && !flight.named => Why::Routine,
-            Why::Person => Why::Person,
-            Why::Routine
-            | Why::Changed
-            | Why::Again
-            | Why::Confirm
-            | Why::Canary(_)
-            | Why::Sibling(_)
-            | Why::Retest
-            | Why::Watch
-            | Why::Dropped
-                if changed || flight.target.is_some_and(|target| target != fingerprint) =>
-            {
-                Why::Changed
-            }
-            why @ (Why::Routine
-            | Why::Changed
-            | Why::Again
-            | Why::Confirm
-            | Why::Canary(_)
-            | Why::Sibling(_)
-            | Why::Retest
-            | Why::Watch
-            | Why::Dropped) => why,
+        let other = changed || flight.target.is_some_and(|target| target != fingerprint);
+        let why = if flight.why == Why::Person {
+            if latched && !flight.named { Why::Routine } else { Why::Person }
+        } else if other {
+            Why::Changed
+        } else {
+            flight.why
         };
         if matches!(why, Why::Routine | Why::Changed | Why::Person) {
             credential.next_at = now + interval;

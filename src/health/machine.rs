@@ -140,18 +140,10 @@ impl Engine {
             let Some(credential) = account.credential_mut(&flight.credential) else { continue };
             credential.requests.extend(flight.requests);
             credential.named |= flight.named;
-            match flight.why {
-                // These are planned anew when the secret is read, which was done.
-                Why::Routine | Why::Changed => credential.next_at = now,
-                // A request waits for it, or the secret's own due time still stands.
-                Why::Person
-                | Why::Again
-                | Why::Confirm
-                | Why::Canary(_)
-                | Why::Sibling(_)
-                | Why::Retest
-                | Why::Watch
-                | Why::Dropped => {}
+            // These are planned anew when the secret is read, which was done. For others a request waits, or the secret's own due
+            // time still stands.
+            if matches!(flight.why, Why::Routine | Why::Changed) {
+                credential.next_at = now;
             }
         }
     }
