@@ -8,7 +8,7 @@ use zbus::{ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::{
     Bus, Component, Output,
-    process::{clean, run, until},
+    process::{run, until},
 };
 
 const NAME: &str = "org.freedesktop.secrets";
@@ -138,8 +138,8 @@ impl<'bus> Keyring<'bus> {
 
     #[track_caller]
     fn wait_locked(&self, locked: bool) {
-        let mut ask = clean("busctl");
-        ask.arg(format!("--address={}", self.bus.address())).args(["--json=short", "get-property", NAME, COLLECTION]);
+        let mut ask = self.bus.client("busctl");
+        ask.args(["--user", "--json=short", "get-property", NAME, COLLECTION]);
         ask.args(["org.freedesktop.Secret.Collection", "Locked"]);
         // Its name is on the bus a little before its collection is.
         until(&format!("keyring locked: {locked}"), || {
