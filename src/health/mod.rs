@@ -4,6 +4,7 @@
 //! everything to be done goes out as an action.
 
 pub mod account;
+mod agenda;
 pub mod alert;
 mod consequence;
 mod course;
@@ -22,6 +23,7 @@ mod poll;
 mod quiet;
 pub mod ration;
 pub mod reasons;
+mod roster;
 pub mod round;
 pub mod ruling;
 pub mod schedule;
