@@ -3,6 +3,8 @@
 //! Decides names, order and form of its fields, nothing else: health is judged before it comes here. Absent values are null,
 //! never left out. Adding a field is free; renaming or removing one is a new schema.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Time, Trouble, UnknownName};
@@ -58,6 +60,8 @@ pub struct DaemonInfo {
     pub paused_until: Option<Timestamp>,
     /// Whether the network is up, as far as it knows.
     pub online: bool,
+    /// Which program it is.
+    pub program: Option<ProgramDocument>,
 }
 
 /// [`DaemonInfo`] as it is written.
@@ -73,6 +77,18 @@ pub struct DaemonDocument {
     pub paused_until: Option<Time>,
     /// Whether the network is up, as far as it knows.
     pub online: bool,
+    /// Which program it is; null where it does not know. (Beyond the contract.)
+    #[serde(default)]
+    pub program: Option<ProgramDocument>,
+}
+
+/// The program that a daemon is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramDocument {
+    /// Where it was when the daemon started.
+    pub path: PathBuf,
+    /// Another one is there now, or none: the daemon is an older one, until it is started anew.
+    pub replaced: bool,
 }
 
 /// What keeps e-mail from going out.
@@ -267,6 +283,7 @@ impl StatusDocument {
             started_at: time(info.started_at),
             paused_until: info.paused_until.map(time),
             online: info.online,
+            program: info.program,
         });
         let accounts = accounts.iter().map(|account| AccountDocument::build(account, offset_ms)).collect();
         let paused_until = daemon.as_ref().and_then(|daemon| daemon.paused_until);
@@ -430,7 +447,7 @@ mod tests {
         accounts[0].credentials[0].services.truncate(1);
         let expected = concat!(
             r#"{"schema":1,"generated_at":"2026-11-22T20:00:00Z","#,
-            r#""daemon":{"version":"0.1.0","pid":4242,"started_at":"2026-11-22T14:02:00Z","paused_until":null,"online":true},"#,
+            r#""daemon":{"version":"0.1.0","pid":4242,"started_at":"2026-11-22T14:02:00Z","paused_until":null,"online":true,"program":null},"#,
             r#""paused_until":null,"email":null,"troubles":[],"#,
             r#""overall":"critical","#,
             r#""counts":{"healthy":0,"degraded":0,"suspect":0,"revoked":1,"rejected":0,"unreadable":0,"stale":0,"unknown":0},"#,

@@ -22,7 +22,7 @@ pub mod trouble;
 pub mod unknown;
 
 pub use client::{Checked, Client, ClientError};
-pub use document::{AccountDocument, DaemonInfo, EmailDocument, StatusDocument};
+pub use document::{AccountDocument, DaemonDocument, DaemonInfo, EmailDocument, ProgramDocument, StatusDocument};
 pub use events::{IncidentEvent, IncidentMessage, StreamEvent, TransitionDocument};
 pub use explain::ExplainDocument;
 pub use history::{HistoryQuery, PastError, Since};

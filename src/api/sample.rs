@@ -152,7 +152,14 @@ pub(crate) fn explained(target: Option<&str>) -> Result<Box<ExplainDocument>, Pa
 }
 
 pub(crate) fn daemon() -> DaemonInfo {
-    DaemonInfo { version: "0.1.0".into(), pid: 4242, started_at: minutes_ago(358), paused_until: None, online: true }
+    DaemonInfo {
+        version: "0.1.0".into(),
+        pid: 4242,
+        started_at: minutes_ago(358),
+        paused_until: None,
+        online: true,
+        program: None,
+    }
 }
 
 pub(crate) fn document(accounts: &[AccountStatus]) -> StatusDocument {

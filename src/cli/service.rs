@@ -114,18 +114,15 @@ pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, 
         here::enable(&file).map_err(refused)?;
         print("it starts at every login\n")?;
     }
-    let program = &installation.program;
-    match before.pid.filter(|_| before.active) {
-        Some(pid) if written || here::runs(pid, program) == Some(false) => {
-            here::restart(&file).map_err(not_started)?;
-            print("restarted it\n")?;
-        }
-        Some(_) => print("it runs already\n")?,
-        None => {
-            free_the_state(context)?;
-            here::start(&file).map_err(not_started)?;
-            print("started it\n")?;
-        }
+    if !before.active {
+        free_the_state(context)?;
+        here::start(&file).map_err(not_started)?;
+        print("started it\n")?;
+    } else if written || !block_on(runs_this(context, &installation.program))? {
+        here::restart(&file).map_err(not_started)?;
+        print("restarted it\n")?;
+    } else {
+        print("it runs already\n")?;
     }
     if here::lingers() == Some(false) {
         print(
@@ -133,6 +130,15 @@ pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, 
         )?;
     }
     Ok(0)
+}
+
+/// Whether the daemon that answers is this very program, and not one that it was renewed from since.
+async fn runs_this(context: &Context, program: &Path) -> Result<bool, Exit> {
+    let daemon = context.client()?.status(&[]).await.ok().and_then(|document| document.daemon);
+    Ok(daemon.is_some_and(|daemon| {
+        let this = daemon.program.is_some_and(|theirs| theirs.path == program && !theirs.replaced);
+        this && daemon.version == env!("CARGO_PKG_VERSION")
+    }))
 }
 
 /// Where the service file belongs: a package's that says the same serves where it is, and so is renewed with the package.

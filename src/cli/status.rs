@@ -66,7 +66,7 @@ pub(super) fn status(context: &Context, arguments: &StatusArgs) -> Result<u8, Ex
 
 /// What there is to show.
 pub(super) enum View {
-    Document(StatusDocument),
+    Document(Box<StatusDocument>),
     /// Why there is no status, in one line.
     Trouble(String),
 }
@@ -75,7 +75,7 @@ impl View {
     /// What can be shown of it. A name that nobody has is a mistake of who asked.
     pub(super) fn of(found: Result<StatusDocument, Exit>) -> Result<Self, Exit> {
         match found {
-            Ok(document) => Ok(Self::Document(document)),
+            Ok(document) => Ok(Self::Document(Box::new(document))),
             Err(unknown @ Exit::UnknownName(_)) => Err(unknown),
             Err(other) => Ok(Self::Trouble(other.summary())),
         }

@@ -337,6 +337,8 @@ impl Page<'_> {
         let ours = env!("CARGO_PKG_VERSION");
         let older = if is_older(&daemon.version, ours) {
             format!(", older ({}) than this command ({ours}): restart it", printable(&daemon.version))
+        } else if daemon.program.as_ref().is_some_and(|program| program.replaced) {
+            ", its program was renewed: restart it".to_owned()
         } else {
             String::new()
         };

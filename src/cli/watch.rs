@@ -54,7 +54,7 @@ async fn table(context: &Context, names: &[CredentialName]) -> Result<u8, Exit> 
     let mut signals = Signals::listen(true)?;
     let mut follower = Follower::new(context)?;
     // What cannot be shown at all is said on the person's own screen.
-    let mut view = View::Document(status::look(context, names).await?);
+    let mut view = View::Document(Box::new(status::look(context, names).await?));
     let mut screen = Screen::enter()?;
     loop {
         Screen::draw(&view)?;
@@ -111,8 +111,8 @@ fn news(format: Format, view: &View) -> String {
     match view {
         View::Trouble(why) => why.clone(),
         View::Document(document) => {
-            let timeless = StatusDocument { generated_at: Time::from_unix(0), ..document.clone() };
-            status::line(format, &View::Document(timeless)).unwrap_or_default()
+            let timeless = StatusDocument { generated_at: Time::from_unix(0), ..(**document).clone() };
+            status::line(format, &View::Document(Box::new(timeless))).unwrap_or_default()
         }
     }
 }

@@ -38,8 +38,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     api::{
-        self, DaemonInfo, IncidentEvent, IncidentMessage, Request, StatusDocument, StreamEvent, TransitionDocument,
-        UnknownName,
+        self, DaemonInfo, IncidentEvent, IncidentMessage, ProgramDocument, Request, StatusDocument, StreamEvent,
+        TransitionDocument, UnknownName,
     },
     config::{self, ConfigError},
     health::{
@@ -55,6 +55,7 @@ use crate::{
         desktop::{Desktop, DesktopEvent, Offer, ShownAs},
         keyring,
         machine::{Manager, changes},
+        program::Program,
         service,
     },
     probe::ProberError,
@@ -159,6 +160,7 @@ pub struct Daemon {
     heart: Heart,
     options: Options,
     started_at: Timestamp,
+    program: Option<Program>,
     /// What the network manager said last.
     manager: Manager,
     desktop: Option<Desktop>,
@@ -213,6 +215,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     let (mailroom, mut handings) = Mailroom::new();
     let mut daemon = Daemon {
         started_at: heart.now(),
+        program: Program::of_this_process(),
         heart,
         manager: Manager::default(),
         desktop: None,
@@ -403,6 +406,10 @@ impl Daemon {
             started_at: self.started_at,
             paused_until: self.heart.engine().paused_until(),
             online: self.heart.engine().online(),
+            program: self
+                .program
+                .as_ref()
+                .map(|program| ProgramDocument { path: program.path().to_owned(), replaced: program.was_replaced() }),
         };
         let mut document = self.heart.document(Some(info));
         let Some(standstill) = &self.standstill else { return document };

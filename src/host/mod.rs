@@ -11,6 +11,7 @@ pub mod letter;
 pub mod machine;
 pub mod manager;
 pub mod markup;
+pub mod program;
 pub mod service;
 #[cfg(target_os = "linux")]
 pub mod terminal;

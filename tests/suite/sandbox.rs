@@ -149,3 +149,18 @@ fn a_credential_of_the_user_manager_is_a_password() {
     person.systemctl("restart").ok();
     person.until("health", || credential(&person.asked(), "nas")["health"] == "healthy");
 }
+
+/// To the kernel, whoever made a user namespace may do all in it (`user_namespaces(7)`): the sandbox keeps keypulse in, and not
+/// the person's other programs out.
+#[test]
+fn the_persons_own_programs_may_look_into_the_sandbox() {
+    let person = Person::new("");
+    person.systemctl("start").ok();
+    let pid = person.property("MainPID");
+    // PTRACE_ATTACH, PTRACE_DETACH
+    let script = format!(
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n\
+         print(libc.ptrace(16, {pid}, None, None), ctypes.get_errno())\nlibc.ptrace(17, {pid}, None, None)"
+    );
+    assert_eq!(run(person.manager.client("/usr/bin/python3").args(["-c", &script]), "").ok(), "0 0");
+}

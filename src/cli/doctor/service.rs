@@ -11,7 +11,7 @@ use tokio::{task::spawn_blocking, time::timeout};
 
 use super::line::{Check, Line};
 use crate::{
-    api::{ClientError, StatusDocument, Time},
+    api::{ClientError, DaemonDocument, StatusDocument, Time},
     cli::{context::Context, exit::chain, service::is_current, table::is_older},
     host::manager::{self, ManagerError, here},
 };
@@ -60,7 +60,7 @@ async fn daemon(context: &Context, installed: bool, local: &dyn Fn(Time) -> Stri
     let since = format!("version {version}, running since {}", local(daemon.started_at));
     let line = if is_older(version, ours) {
         Line::warning(about, format!("{since}: older than this command ({ours})"), restart())
-    } else if let Some(other) = other_program(daemon.pid, daemon.started_at, local) {
+    } else if let Some(other) = std::env::current_exe().ok().and_then(|ours| other_program(daemon, &ours)) {
         Line::warning(about, format!("{since}: {other}"), restart())
     } else if let Some(until) = document.paused_until {
         let until = if until == Time::END { String::new() } else { format!(" until {}", local(until)) };
@@ -73,35 +73,13 @@ async fn daemon(context: &Context, installed: bool, local: &dyn Fn(Time) -> Stri
     (line, Some(document))
 }
 
-/// What tells that the daemon runs another program than this command, in words.
-fn other_program(pid: u32, started_at: Time, local: &dyn Fn(Time) -> String) -> Option<String> {
-    let ours = std::env::current_exe().ok()?;
-    // Root may look; for others the daemon is closed, because it holds passwords.
-    let theirs = fs::read_link(format!("/proc/{pid}/exe")).ok();
-    // When it was put there: its content may be older (`inode(7)`, ctime).
-    let placed_at = Time::from_unix(fs::metadata(&ours).ok()?.ctime());
-    told_apart(&ours, theirs.as_deref(), placed_at, started_at, local)
-}
-
-fn told_apart(
-    ours: &Path,
-    theirs: Option<&Path>,
-    placed_at: Time,
-    started_at: Time,
-    local: &dyn Fn(Time) -> String,
-) -> Option<String> {
-    match theirs {
-        // The kernel adds " (deleted)" to the name of a file that is gone (`proc(5)`).
-        Some(theirs) if theirs.to_string_lossy().ends_with(" (deleted)") => {
-            Some("its program was replaced since it started".to_owned())
-        }
-        Some(theirs) if theirs != ours => {
-            Some(format!("it is {}, this command is {}", theirs.display(), ours.display()))
-        }
-        Some(_) => None,
-        None => (placed_at > started_at)
-            .then(|| format!("this command was put here at {}, so that an older program runs", local(placed_at))),
+/// What tells that the daemon runs another program than this command, which is `ours`, in words.
+fn other_program(daemon: &DaemonDocument, ours: &Path) -> Option<String> {
+    let theirs = daemon.program.as_ref()?;
+    if theirs.replaced {
+        return Some("its program was replaced since it started".to_owned());
     }
+    (theirs.path != ours).then(|| format!("it is {}, this command is {}", theirs.path.display(), ours.display()))
 }
 
 fn socket(context: &Context, answers: bool) -> Line {
@@ -196,7 +174,10 @@ async fn ask() -> Result<manager::Report, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::line::Grade;
+    use crate::{
+        api::{DaemonInfo, ProgramDocument, sample},
+        cli::doctor::line::Grade,
+    };
 
     #[track_caller]
     fn check(service: Option<(bool, bool, &str)>, installed: bool, runs: bool, grade: Grade, says: &str) {
@@ -246,17 +227,15 @@ mod tests {
 
     #[test]
     fn a_replaced_program_is_seen() {
-        let at = |seconds| Time::from_unix(1_795_377_600 + seconds);
-        let check = |theirs: Option<&str>, placed: i64, expected: Option<&str>| {
-            let local = |at: Time| at.to_string();
-            let told = told_apart(Path::new("/usr/bin/keypulse"), theirs.map(Path::new), at(placed), at(0), &local);
-            assert_eq!(told.as_deref(), expected);
+        let check = |program: Option<(&str, bool)>, expected: Option<&str>| {
+            let program = program.map(|(path, replaced)| ProgramDocument { path: path.into(), replaced });
+            let info = DaemonInfo { program, ..sample::daemon() };
+            let daemon = StatusDocument::build(&[], Some(info), sample::NOW, 0).daemon.unwrap();
+            assert_eq!(other_program(&daemon, Path::new("/usr/bin/keypulse")).as_deref(), expected);
         };
-        check(Some("/usr/bin/keypulse"), 60, None);
-        check(Some("/usr/bin/keypulse (deleted)"), -60, Some("its program was replaced since it started"));
-        check(Some("/opt/keypulse"), -60, Some("it is /opt/keypulse, this command is /usr/bin/keypulse"));
-        check(None, -60, None);
-        let later = "this command was put here at 2026-11-22T20:01:00Z, so that an older program runs";
-        check(None, 60, Some(later));
+        check(None, None);
+        check(Some(("/usr/bin/keypulse", false)), None);
+        check(Some(("/usr/bin/keypulse", true)), Some("its program was replaced since it started"));
+        check(Some(("/opt/keypulse", false)), Some("it is /opt/keypulse, this command is /usr/bin/keypulse"));
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     api::time::local,
     api::{
-        DaemonInfo,
+        DaemonInfo, ProgramDocument,
         sample::{self, NOW, account, credential, dead, healthy, in_minutes, minutes_ago, name, service},
     },
     health::{
@@ -261,6 +261,9 @@ fn the_last_line_tells_of_the_daemon() {
     check_summary(Some(sample::daemon()), "1 healthy · daemon running since 14:02");
     check_summary(Some(paused), "1 healthy · daemon running since 14:02, paused until 20:30");
     check_summary(Some(offline), "1 healthy · daemon running since 14:02, offline");
+    let replaced = Some(ProgramDocument { path: "/usr/bin/keypulse".into(), replaced: true });
+    let older = DaemonInfo { program: replaced, ..sample::daemon() };
+    check_summary(Some(older), "1 healthy · daemon running since 14:02, its program was renewed: restart it");
     check_summary(None, "1 healthy · daemon not running; last check 12 min ago");
 }
 

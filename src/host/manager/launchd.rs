@@ -139,12 +139,6 @@ fn understood(text: &str) -> Report {
     Report { file: None, enabled: true, active: state == "running", state, pid, says: None, outdated: false }
 }
 
-/// Nobody can say whether that process runs a program that was replaced since.
-#[must_use]
-pub const fn runs(_pid: u32, _program: &Path) -> Option<bool> {
-    None
-}
-
 /// Agents run while the person is logged in.
 #[must_use]
 pub const fn lingers() -> Option<bool> {

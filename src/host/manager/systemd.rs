@@ -170,13 +170,6 @@ fn understood(properties: &str) -> Report {
     }
 }
 
-/// Whether that process runs this very program, and not one that was replaced since. `None` where nobody can say.
-#[must_use]
-pub fn runs(pid: u32, program: &Path) -> Option<bool> {
-    // The kernel adds " (deleted)" to the name of a file that is gone (`proc(5)`).
-    Some(std::fs::read_link(format!("/proc/{pid}/exe")).ok()? == program)
-}
-
 /// Whether the person's services go on without a login (`loginctl enable-linger`). `None` where nobody can say.
 #[must_use]
 pub fn lingers() -> Option<bool> {
