@@ -32,7 +32,7 @@ use std::{collections::BTreeMap, error, fmt, path::PathBuf, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{broadcast, mpsc, oneshot},
-    time::{MissedTickBehavior, timeout},
+    time::timeout,
 };
 use tracing::{debug, error, info, warn};
 
@@ -52,6 +52,7 @@ use crate::{
         schedule::Timestamp,
     },
     host::{
+        clock::Alarm,
         desktop::{Desktop, DesktopEvent, Offer, ShownAs},
         keyring,
         machine::{Manager, changes},
@@ -234,11 +235,8 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
     // Before anything is begun: perhaps there is no network yet.
     daemon.network()?;
     daemon.step(Event::Start)?;
-    let mut watchdog = service::watchdog().map(|every| {
-        let mut ticks = tokio::time::interval(every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        ticks
-    });
+    let (every, mut ping) = (service::watchdog(), Alarm::new());
+    ping.set(every);
     let mut unlocked = keyring::unlocked();
     let mut changes = changes();
     let mut tidied_at = daemon.heart.now();
@@ -249,7 +247,10 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
             biased;
             () = &mut stop => break,
             _ = hangup.recv() => drop(daemon.reload()?),
-            () = tick(watchdog.as_mut()) => service::alive(),
+            () = ping.wait() => {
+                service::alive();
+                ping.set(every);
+            }
             Some(change) = changes.recv() => daemon.machine(change)?,
             Some(effect) = effects.recv() => {
                 let event = daemon.heart.event(effect);
@@ -289,13 +290,6 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
 
 fn unlisten(error: &mut std::io::Error) -> RunError {
     RunError::Signal(std::mem::replace(error, std::io::ErrorKind::Other.into()))
-}
-
-async fn tick(ticks: Option<&mut tokio::time::Interval>) {
-    match ticks {
-        Some(ticks) => drop(ticks.tick().await),
-        None => std::future::pending().await,
-    }
 }
 
 async fn next(events: Option<&mut mpsc::Receiver<DesktopEvent>>) -> Option<DesktopEvent> {

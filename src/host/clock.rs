@@ -107,7 +107,8 @@ fn quiet_in(hours: QuietHours, now: Time, zone: TimeZone) -> Option<Duration> {
     })
 }
 
-/// Wakes the daemon at a point of boot time: also when the machine slept past it.
+/// Wakes the daemon at a point of boot time: also when the machine slept past it. The kernel's timer wakes it once, where the
+/// runtime's would, on its way there.
 #[derive(Debug)]
 pub struct Alarm {
     due: Option<tokio::time::Instant>,
@@ -153,12 +154,14 @@ impl Alarm {
             return tokio::time::sleep_until(due).await;
         }
         #[cfg(target_os = "linux")]
-        if let Some(timer) = &self.timer
-            && let Ok(mut ready) = timer.readable().await
-        {
-            // Reading it takes the mark away that it went off; the number of times says nothing here.
-            let _ = ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?));
-            return;
+        if let Some(timer) = &self.timer {
+            while let Ok(mut ready) = timer.readable().await {
+                // Reading it takes the mark away that it went off; the number of times says nothing here. One that was set anew
+                // since has not gone off.
+                if ready.try_io(|timer| Ok(rustix::io::read(timer, &mut [0; 8])?)).is_ok() {
+                    return;
+                }
+            }
         }
         std::future::pending::<()>().await;
     }

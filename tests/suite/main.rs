@@ -74,3 +74,4 @@ mod source;
 mod status;
 mod tls;
 mod unit_file;
+mod watchdog;
