@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Paths, RunError};
+use super::{Paths, RunError, heart::load_key};
 use crate::{
     api::Time,
     config::{Account, Config},
@@ -16,7 +16,7 @@ use crate::{
     },
     host::clock::Clock,
     probe::Target,
-    secret::{AppPassword, DigestKey},
+    secret::AppPassword,
     store::{Store, StoreError},
 };
 
@@ -54,8 +54,8 @@ pub fn known_dead(paths: &Paths, account: &Account, password: &AppPassword) -> R
         Err(StoreError::Absent) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let key = DigestKey::load_or_create(&paths.state)
-        .map_err(|source| RunError::Key { directory: paths.state.clone(), source })?;
+    let key = load_key(paths)?;
+    store.is_of(key.mark())?;
     let fingerprint = key.fingerprint(password, &account.usernames);
     let clock = Clock::resume(store.anchor()?.as_ref());
     let memory = store.memory()?;
@@ -73,9 +73,7 @@ pub fn known_dead(paths: &Paths, account: &Account, password: &AppPassword) -> R
 /// # Errors
 /// Where the key cannot be used.
 pub fn fingerprint(paths: &Paths, account: &Account, password: &AppPassword) -> Result<Fingerprint, RunError> {
-    let key = DigestKey::load_or_create(&paths.state)
-        .map_err(|source| RunError::Key { directory: paths.state.clone(), source })?;
-    Ok(key.fingerprint(password, &account.usernames))
+    Ok(load_key(paths)?.fingerprint(password, &account.usernames))
 }
 
 /// What the password was known by that this credential held when it was last read; `None` where it never was.

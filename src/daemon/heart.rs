@@ -133,14 +133,12 @@ impl Heart {
     /// # Errors
     /// Where configuration, state or certificates cannot be used.
     pub fn new(config: Config, paths: &Paths) -> Result<(Self, mpsc::UnboundedReceiver<Effect>), RunError> {
-        let (store, memory) = match Store::open(&paths.state).and_then(|store| Ok((store.memory()?, store))) {
-            Ok((memory, store)) => (store, memory),
-            Err(error) if error.is_damage() => begin_anew(&paths.state, &error)?,
-            Err(error) => return Err(error.into()),
-        };
+        let (store, memory, key) =
+            match Store::open(&paths.state).map_err(RunError::from).and_then(|store| keyed(store, paths)) {
+                Err(RunError::Store(error)) if error.is_damage() => keyed(begin_anew(&paths.state, &error)?, paths)?,
+                opened => opened?,
+            };
         let loss = store.loss()?;
-        let key = DigestKey::load_or_create(&paths.state)
-            .map_err(|source| RunError::Key { directory: paths.state.clone(), source })?;
         let key = Arc::new(key);
         let prober = Arc::new(Prober::new(config.extra_ca.as_deref()).map_err(RunError::Prober)?);
         let clock = Clock::resume(store.anchor()?.as_ref());
@@ -532,7 +530,7 @@ impl Heart {
 }
 
 /// A state without what was known, in place of the damaged one.
-fn begin_anew(state: &Path, damage: &StoreError) -> Result<(Store, Memory), StoreError> {
+fn begin_anew(state: &Path, damage: &StoreError) -> Result<Store, StoreError> {
     let why = trouble::chain(damage);
     let (store, loss) = Store::replace(state, &why, Clock::resume(None).now())?;
     error!(
@@ -540,8 +538,21 @@ fn begin_anew(state: &Path, damage: &StoreError) -> Result<(Store, Memory), Stor
          with it, none is made for 24 hours",
         loss.kept_as.display()
     );
+    Ok(store)
+}
+
+/// The state with what it remembers and the key that it remembers it by.
+fn keyed(mut store: Store, paths: &Paths) -> Result<(Store, Memory, DigestKey), RunError> {
     let memory = store.memory()?;
-    Ok((store, memory))
+    let key = load_key(paths)?;
+    store.belong_to(key.mark())?;
+    Ok((store, memory, key))
+}
+
+/// The digest key, made where there is none.
+pub(super) fn load_key(paths: &Paths) -> Result<DigestKey, RunError> {
+    let keyless = |source| RunError::Key { directory: paths.state.clone(), source };
+    DigestKey::load_or_create(&paths.state).map_err(keyless)
 }
 
 /// What the metrics count, from the stored state.

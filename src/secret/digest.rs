@@ -70,21 +70,18 @@ impl DigestKey {
         self.digest(&["mail", host, &port.to_string(), username], password)
     }
 
+    /// What the key itself is known by, without saying anything of it: the state notes it, so that it is never read with another
+    /// key, to which every remembered password would look new.
+    pub fn mark(&self) -> Digest {
+        signed(begun(&self.0, &["key"]))
+    }
+
     /// Each part goes in behind its length, so that no two lists of parts read the same. The digest outlives versions: the
     /// order and the words are part of the stored state.
     fn digest(&self, context: &[&str], password: &AppPassword) -> Digest {
-        fn part(hmac: &mut hmac::Context, bytes: &[u8]) {
-            hmac.update(&(bytes.len() as u64).to_be_bytes());
-            hmac.update(bytes);
-        }
-        let mut hmac = hmac::Context::with_key(&self.0);
-        for text in context {
-            part(&mut hmac, text.as_bytes());
-        }
+        let mut hmac = begun(&self.0, context);
         password.expose(|secret| part(&mut hmac, secret.as_bytes()));
-        let mut digest = [0; 32];
-        digest.iter_mut().zip(hmac.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        Digest(digest)
+        signed(hmac)
     }
 
     fn read(file: File, path: &Path) -> io::Result<Self> {
@@ -94,8 +91,8 @@ impl DigestKey {
             return Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &bytes)));
         }
         let problem = format!(
-            "{} does not hold a key of {KEY_BYTES} bytes; restore it from a backup, or move it away: keypulse then makes a \
-             new one and sees every password as a new one",
+            "{} does not hold a key of {KEY_BYTES} bytes; restore it from a backup, or move it away: keypulse then begins \
+             anew, without what it knew",
             path.display()
         );
         Err(io::Error::new(io::ErrorKind::InvalidData, problem))
@@ -116,6 +113,25 @@ impl DigestKey {
             Err(error) => Err(error.error),
         }
     }
+}
+
+fn begun(key: &hmac::Key, context: &[&str]) -> hmac::Context {
+    let mut hmac = hmac::Context::with_key(key);
+    for text in context {
+        part(&mut hmac, text.as_bytes());
+    }
+    hmac
+}
+
+fn part(hmac: &mut hmac::Context, bytes: &[u8]) {
+    hmac.update(&(bytes.len() as u64).to_be_bytes());
+    hmac.update(bytes);
+}
+
+fn signed(hmac: hmac::Context) -> Digest {
+    let mut digest = [0; 32];
+    digest.iter_mut().zip(hmac.sign().as_ref()).for_each(|(to, from)| *to = *from);
+    Digest(digest)
 }
 
 impl std::fmt::Debug for DigestKey {
@@ -206,8 +222,8 @@ mod tests {
         let key = DigestKey(hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]));
         let print = key.fingerprint(&password("abcd-efgh-ijkl-mnop"), &names("john", "john@icloud.com"));
         assert_eq!(
-            format!("{:?} {:?} {:?}", print.secret, print.pairs.imap, print.pairs.smtp),
-            "a6f389b0 4e51d35b 1558ebae"
+            format!("{:?} {:?} {:?} {:?}", print.secret, print.pairs.imap, print.pairs.smtp, key.mark()),
+            "a6f389b0 4e51d35b 1558ebae 0dfefc99"
         );
     }
 

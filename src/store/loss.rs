@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 
 use super::{FILE, Store, StoreError, hold, json, private};
-use crate::health::schedule::Timestamp;
+use crate::health::{name::Digest, schedule::Timestamp};
 
 /// The new database until it takes its place.
 const NEW: &str = "keypulse.sqlite.new";
@@ -21,6 +21,8 @@ const NEW: &str = "keypulse.sqlite.new";
 const KEY: &str = "digest.key";
 /// The row of `meta` that tells of the latest loss.
 const LOSS: &str = "loss";
+/// The row of `meta` with the mark of the key.
+const MARK: &str = "key";
 /// SQLite's own files beside a database.
 const BESIDE: [&str; 2] = ["-wal", "-shm"];
 /// Damage of the same second gets another number.
@@ -86,6 +88,41 @@ impl Store {
     /// Where it cannot be read.
     pub fn loss(&self) -> Result<Option<Loss>, StoreError> {
         self.meta(LOSS)
+    }
+
+    /// Holds the state to the key that its digests were made with, of which it notes the mark.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where that was another one: no password that it remembers would be known again, and all that is
+    /// known of them, verdicts and refusals, would be forgotten without a word.
+    pub fn belong_to(&mut self, mark: Digest) -> Result<(), StoreError> {
+        if self.is_of(mark)? {
+            return Ok(());
+        }
+        let note = |connection: &Connection| {
+            connection.execute("INSERT INTO meta VALUES (?, ?)", params![MARK, json(&mark.tag())?]).map(drop)
+        };
+        note(&self.connection).map_err(|source| self.sqlite(source))
+    }
+
+    /// Whether it was made with the key of that mark; `false` where it has noted none.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where it was made with another.
+    pub fn is_of(&self, mark: Digest) -> Result<bool, StoreError> {
+        match self.meta::<String>(MARK)? {
+            Some(noted) if noted == mark.tag() => Ok(true),
+            Some(_) => Err(StoreError::Damaged {
+                path: self.path.clone(),
+                what: format!("{KEY} beside it, by which it knew passwords again, is gone or another one"),
+            }),
+            None => Ok(false),
+        }
+    }
+
+    /// Whether the key is gone that was there.
+    pub(super) fn lacks_key(&self) -> Result<bool, StoreError> {
+        Ok(self.meta::<String>(MARK)?.is_some() && !self.path.with_file_name(KEY).exists())
     }
 
     /// Has SQLite look through the whole file: a damaged page would otherwise be met by a login's result one day.

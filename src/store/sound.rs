@@ -9,19 +9,22 @@ pub struct Soundness {
     pub schema: usize,
     /// The schema of this version.
     pub known: usize,
-    /// What SQLite found wrong with it, at most a few lines; none where all is well.
+    /// What is wrong with it, at most a few lines; none where all is well.
     pub damage: Vec<String>,
 }
 
 impl Store {
-    /// Has SQLite read all of it (`PRAGMA quick_check`), and reads back what the engine remembers.
+    /// Has SQLite read all of it (`PRAGMA quick_check`), reads back what the engine remembers, and looks for the key.
     ///
     /// # Errors
     /// Where it cannot be read at all.
     pub fn soundness(&self) -> Result<Soundness, StoreError> {
-        let damage = self.damage(3)?;
+        let mut damage = self.damage(3)?;
         if damage.is_empty() {
             self.memory()?;
+            if self.lacks_key()? {
+                damage.push("digest.key is gone, by which it knew passwords again".to_owned());
+            }
         }
         Ok(Soundness { schema: self.version()?, known: MIGRATIONS.len(), damage })
     }

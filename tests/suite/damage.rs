@@ -1,6 +1,9 @@
 //! A database that is damaged, older or newer: put aside and said, brought up to date, left alone.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -105,6 +108,39 @@ fn what_is_damaged_is_put_aside_and_counts_as_the_whole_ration() {
         drop(daemon);
         // Its own database is sound: nothing more is put aside.
         assert_eq!(files(&keypulse, "keypulse.sqlite.damaged-"), kept, "{what}");
+    }
+}
+
+#[test]
+fn a_lost_digest_key_is_told_as_lost_state() {
+    for (what, lose) in [
+        ("gone", (|path| fs::remove_file(path).unwrap()) as fn(&Path)),
+        ("another", |path| fs::write(path, [7; 32]).unwrap()),
+    ] {
+        let (icloud, keypulse) = revoked();
+        let daemon = keypulse.run();
+        daemon.until_health(NAME, "revoked");
+        let logins = icloud.world.logins().len();
+        lose(&keypulse.state_dir().join("digest.key"));
+        // It has it in memory: nothing is lost yet, and nothing is taken for another password.
+        keypulse.request("POST", "/v1/reload", "").unwrap();
+        let checked = keypulse.request("POST", "/v1/check", r#"{"wait_s": 60}"#).unwrap();
+        assert_eq!(credential(&checked.json(), NAME)["health"], "revoked", "{what}: {checked:?}");
+        assert_eq!(icloud.world.logins().len(), logins, "{what}");
+        if what == "gone" {
+            let doctor = keypulse.command(&["doctor"]);
+            assert!(doctor.stdout.contains("digest.key is gone"), "{}", doctor.stdout);
+        }
+        assert!(daemon.terminate().0.success());
+
+        let daemon = keypulse.run();
+        assert_began_anew(&icloud, &keypulse, &daemon);
+        assert!(daemon.log().contains("digest.key beside it"), "{what}: {}", daemon.log());
+        drop(daemon);
+        // It has a key again, and is told only once.
+        let daemon = keypulse.run();
+        assert_began_anew(&icloud, &keypulse, &daemon);
+        assert_eq!(files(&keypulse, "keypulse.sqlite.damaged-").len(), 1, "{what}");
     }
 }
 

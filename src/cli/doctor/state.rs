@@ -60,7 +60,7 @@ pub(super) fn check(context: &Context, local: &dyn Fn(Time) -> String) -> Vec<Li
             let size = std::fs::metadata(store.path()).map_or(0, |file| file.len() / 1024);
             Line::ok(about, format!("{shown}: sound, schema {}, {size} KiB", sound.schema))
         }
-        Ok(sound) => damaged(&format!("SQLite finds damage: {}", sound.damage.join("; "))),
+        Ok(sound) => damaged(&format!("it is damaged: {}", sound.damage.join("; "))),
         Err(error) => damaged(&format!("failed to {}", chain(&error))),
     };
     let line = unwritable(&paths.state).or_else(|| open_to_others(&paths.state)).unwrap_or(line);
