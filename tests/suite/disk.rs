@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::lab::{Disk, Hook, ICloud, Keypulse, Settings, account, credential};
+use crate::lab::{Disk, Hook, ICloud, Keypulse, Running, Settings, account, credential};
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
 const NAME: &str = "thunderbird";
@@ -18,8 +18,11 @@ struct Scene {
 
 /// One healthy password, its state on a small disk.
 fn scene() -> Scene {
+    on(Disk::new(1024))
+}
+
+fn on(disk: Disk) -> Scene {
     let icloud = ICloud::start();
-    let disk = Disk::new(1024);
     let keypulse = Keypulse::new().env("KEYPULSE_STATE_DIR", disk.path("state").to_str().unwrap());
     let hook = Hook::of(&keypulse);
     let password = icloud.world.new_password(ADDRESS);
@@ -158,4 +161,56 @@ fn a_read_only_state_is_named_and_read() {
     let daemon = scene.keypulse.run();
     daemon.until("another round", |_| logins(&scene) > before);
     daemon.until_health(NAME, "healthy");
+}
+
+/// A daemon that is told, from one moment to the next, that it may not write: it says so, and asks nobody anything.
+#[track_caller]
+fn assert_stands_still(scene: &Scene, daemon: &Running<'_>) {
+    let status = daemon.until("the trouble", |status| trouble(status)["kind"] == "state-unwritable");
+    assert_eq!(credential(&status, NAME)["health"], "healthy", "what is known stays known");
+    scene.icloud.world.revoke(ADDRESS, &scene.password);
+    let logins = scene.icloud.world.logins().len();
+    let answer = scene.keypulse.request("POST", "/v1/check", "").unwrap();
+    assert_eq!((answer.code, &answer.json()["code"]), (503, &json!("state-unwritable")), "{answer:?}");
+    let doctor = scene.keypulse.command(&["doctor"]);
+    let words = doctor.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = ["cannot be written: it lies on a read-only file system", "keypulse cannot write its state ("];
+    assert!(doctor.code != 0 && said.iter().any(|said| words.contains(said)), "{words}");
+    assert_eq!(scene.icloud.world.logins().len(), logins, "{}", daemon.log());
+}
+
+#[test]
+fn files_that_may_no_longer_be_written_are_a_standstill_that_ends_by_itself() {
+    let scene = on(Disk::fragile());
+    let daemon = scene.keypulse.run();
+    daemon.until_health(NAME, "healthy");
+    let files = ["state/keypulse.sqlite", "state/keypulse.sqlite-wal"];
+    files.iter().for_each(|file| scene.disk.seal(file, true));
+    assert_stands_still(&scene, &daemon);
+    files.iter().for_each(|file| scene.disk.seal(file, false));
+    let status = daemon.until_health(NAME, "revoked");
+    assert_eq!(status["troubles"], json!([]));
+    scene.hook.until("incident-opened");
+    let failed = scene.icloud.world.failed_logins(ADDRESS);
+    assert_eq!(account(&daemon.status_json(), ADDRESS)["failed_logins_24h"], failed);
+    assert_eq!(scene.hook.events(), ["incident-opened"]);
+}
+
+#[test]
+fn a_disk_that_breaks_under_a_daemon_takes_nothing_with_it() {
+    let scene = on(Disk::fragile());
+    let daemon = scene.keypulse.run();
+    daemon.until_health(NAME, "healthy");
+    scene.disk.break_down();
+    assert_stands_still(&scene, &daemon);
+    let (status, _) = daemon.terminate();
+    assert!(status.success(), "{status}");
+    scene.disk.repair();
+    let daemon = scene.keypulse.run();
+    let status = daemon.until_health(NAME, "revoked");
+    assert_eq!(status["troubles"], json!([]), "it is no damage");
+    scene.hook.until("incident-opened");
+    let failed = scene.icloud.world.failed_logins(ADDRESS);
+    assert!(account(&status, ADDRESS)["failed_logins_24h"].as_u64().unwrap() >= failed as u64, "{status:#}");
+    assert_eq!(scene.hook.events(), ["incident-opened"]);
 }

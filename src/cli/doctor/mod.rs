@@ -90,8 +90,9 @@ pub(super) async fn examine(context: &Context) -> Result<Examined, Exit> {
     lines.extend(daemon);
     lines.extend(document.iter().flat_map(|document| state::watch(&config, document, &local)));
     lines.extend(document.iter().flat_map(|document| state::ration(document, &local)));
-    lines.extend(document.iter().flat_map(state::troubles));
-    lines.extend(state::check(context, &local));
+    let state = state::check(context, &local);
+    lines.extend(document.iter().flat_map(|document| state::troubles(document, &state)));
+    lines.extend(state);
     drop(progress);
     Ok(Examined { config, document, lines })
 }

@@ -11,7 +11,7 @@ use rustix::{
 };
 
 use super::{
-    line::{Check, Line},
+    line::{Check, Grade, Line},
     servers::Clock,
     service::restart,
 };
@@ -103,11 +103,13 @@ fn kept(store: &Store, local: &dyn Fn(Time) -> String) -> Option<Line> {
         .then(|| Line::warning(Check::State, says, format!("rm {kept}*   # when you do not need it any more")))
 }
 
-/// What the running daemon finds wrong with the machine and cannot be seen from here.
-pub(super) fn troubles(document: &StatusDocument) -> Vec<Line> {
+/// What the running daemon finds wrong with the machine and cannot be seen from here. `state`: what was seen of the state.
+pub(super) fn troubles(document: &StatusDocument, state: &[Line]) -> Vec<Line> {
+    let seen = state.iter().any(|line| line.grade == Grade::Failure);
     let troubles = document.troubles.iter().filter_map(|trouble| match trouble.kind {
-        // The state's own lines tell of these two.
-        TroubleKind::StateLost | TroubleKind::StateUnwritable => None,
+        // The state's own lines tell of these two, where they can.
+        TroubleKind::StateLost => None,
+        TroubleKind::StateUnwritable => (!seen).then(|| Line::failure(Check::State, &*trouble.text, "dmesg | tail")),
         TroubleKind::OutOfFiles => Some(Line::failure(Check::Daemon, &*trouble.text, restart())),
     });
     troubles.collect()
@@ -210,7 +212,7 @@ mod tests {
     use jiff::tz::TimeZone;
 
     use super::*;
-    use crate::{api::time, cli::doctor::line::Grade};
+    use crate::api::time;
 
     const NOW: i64 = 1_795_377_600; // 2026-11-22T20:00:00Z
 
