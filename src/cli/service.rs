@@ -100,11 +100,13 @@ pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, 
     }
     reached.map_err(unreachable)?;
     let written = write(&file, &text)?;
-    if written {
-        print(&format!("wrote {}\n", file.display()))?;
+    // A package that was renewed exchanges its file, too, and tells no user manager; that one need not have noticed.
+    let renewed =
+        written || here::report().map_err(refused)?.outdated || !block_on(runs_this(context, &installation.program))?;
+    let shown = file.display();
+    print(&if written { format!("wrote {shown}\n") } else { format!("{shown} is in place\n") })?;
+    if renewed {
         here::reread(&file).map_err(refused)?;
-    } else {
-        print(&format!("{} is in place\n", file.display()))?;
     }
     if !sandbox {
         print("  without its sandbox: user namespaces do not work on this machine\n")?;
@@ -118,7 +120,7 @@ pub(super) fn install(context: &Context, arguments: &InstallArgs) -> Result<u8, 
         free_the_state(context)?;
         here::start(&file).map_err(not_started)?;
         print("started it\n")?;
-    } else if written || !block_on(runs_this(context, &installation.program))? {
+    } else if renewed {
         here::restart(&file).map_err(not_started)?;
         print("restarted it\n")?;
     } else {

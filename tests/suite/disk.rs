@@ -185,9 +185,13 @@ fn files_that_may_no_longer_be_written_are_a_standstill_that_ends_by_itself() {
     let daemon = scene.keypulse.run();
     daemon.until_health(NAME, "healthy");
     let files = ["state/keypulse.sqlite", "state/keypulse.sqlite-wal"];
-    files.iter().for_each(|file| scene.disk.seal(file, true));
+    for file in files {
+        scene.disk.seal(file, true);
+    }
     assert_stands_still(&scene, &daemon);
-    files.iter().for_each(|file| scene.disk.seal(file, false));
+    for file in files {
+        scene.disk.seal(file, false);
+    }
     let status = daemon.until_health(NAME, "revoked");
     assert_eq!(status["troubles"], json!([]));
     scene.hook.until("incident-opened");

@@ -5,14 +5,17 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::LazyLock,
 };
 
 use keypulse::host::manager::{Installation, systemd};
 use saphyr_parser::{Event, Parser, StrInput};
+use serde_json::Value;
 
-use crate::lab::{clean, run};
+use crate::lab::{Mail, Person, Settings, UserManager, clean, credential, run, until};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A system like this one, of which nobody sees what changes ($1: an empty directory, $2: the package).
 const MACHINE: &str = r#"set -e
@@ -67,31 +70,125 @@ fn with_cargo(program: impl AsRef<std::ffi::OsStr>) -> Command {
     for name in ["HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"] {
         command.envs(env::var_os(name).map(|value| (name, value)));
     }
-    let target = Path::new(env!("CARGO_BIN_EXE_keypulse")).ancestors().nth(2).unwrap();
-    command.env("CARGO_TARGET_DIR", target).current_dir(ROOT);
+    command.env("CARGO_TARGET_DIR", target()).current_dir(ROOT);
     command
+}
+
+/// Cargo's directory for what it builds.
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_keypulse")).ancestors().nth(2).unwrap()
+}
+
+/// The Debian package, built once.
+fn debian() -> &'static Path {
+    static PACKAGE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let package = target().join("package-of-the-tests.deb");
+        ok(with_cargo(Path::new(ROOT).join("packaging/deb")).args(["--dev", "--output"]).arg(&package));
+        package
+    });
+    &PACKAGE
+}
+
+/// The same as an older version, whose unit was another.
+fn older(directory: &Path) -> PathBuf {
+    let tree = directory.join("older");
+    ok(clean("dpkg-deb").arg("--raw-extract").args([debian(), &tree]));
+    let older = VERSION.replace(|c: char| c.is_ascii_digit(), "0");
+    let (new, old) = ("WatchdogSec=10min", "WatchdogSec=11min");
+    for (file, from, to) in [
+        ("DEBIAN/control", VERSION, &*older),
+        ("usr/bin/keypulse", VERSION, &*older),
+        // The program holds the unit, too.
+        ("usr/bin/keypulse", new, old),
+        ("usr/lib/systemd/user/keypulse.service", new, old),
+    ] {
+        let mut bytes = fs::read(tree.join(file)).unwrap();
+        let places: Vec<_> =
+            bytes.windows(from.len()).enumerate().filter(|(_, part)| *part == from.as_bytes()).collect();
+        let places: Vec<usize> = places.into_iter().map(|(at, _)| at).collect();
+        assert!(!places.is_empty(), "{from} in {file}");
+        for at in places {
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        }
+        fs::write(tree.join(file), bytes).unwrap();
+    }
+    let package = directory.join("older.deb");
+    ok(clean("dpkg-deb").args(["--root-owner-group", "-Znone", "--build"]).args([&tree, &package]));
+    package
 }
 
 #[test]
 fn the_debian_package_installs_and_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let package = dir.path().join("keypulse.deb");
-    ok(with_cargo(Path::new(ROOT).join("packaging/deb")).args(["--dev", "--output"]).arg(&package));
+    let package = debian().to_owned();
     let [script, steps, machine] = ["script", "steps", "machine"].map(|name| dir.path().join(name));
     fs::write(&script, MACHINE).unwrap();
     fs::write(&steps, STEPS).unwrap();
     fs::create_dir(&machine).unwrap();
     let said = ok(clean("unshare").args(["--mount", "sh"]).args([&script, &machine, &package, &steps]));
-    let version = concat!("keypulse ", env!("CARGO_PKG_VERSION"));
+    let version = format!("keypulse {VERSION}");
     let man = "/usr/share/man/man";
     let expected = format!("{version}\n{man}1/keypulse.1.gz\n{man}1/keypulse-status.1.gz\n{man}5/keypulse.toml.5.gz\n");
     assert_eq!(said, expected);
 }
 
 #[test]
+fn an_upgrade_keeps_everything_and_an_older_daemon_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let older = older(dir.path());
+    let (manager, mail) = (UserManager::with_packages(), Mail::start());
+    mail.dovecot.set_password(Person::ADDRESS, Person::PASSWORD);
+    let secret = manager.write("secret", Person::PASSWORD, 0o600);
+    let settings = Settings::for_mail(&mail).account(Person::ADDRESS).credential_file("nas", &secret);
+    let config = manager.write(".config/keypulse/config.toml", settings.to_toml(), 0o600);
+    let install = |package: &Path| {
+        let mut dpkg = clean("dpkg");
+        dpkg.args(["--install", "--no-triggers"]).arg(package).env("DEBIAN_FRONTEND", "noninteractive");
+        ok(&mut manager.inside(&dpkg));
+    };
+    let keypulse =
+        |arguments: &[&str]| run(&mut manager.inside(manager.client("/usr/bin/keypulse").args(arguments)), "");
+    let status = || serde_json::from_str::<Value>(&keypulse(&["status", "--json"]).stdout).unwrap();
+    let healthy =
+        || until("health", || Some(status()).filter(|status| credential(status, "nas")["health"] == "healthy"));
+    let words = |arguments: &[&str]| keypulse(arguments).stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+
+    install(&older);
+    let said = keypulse(&["service", "install"]).ok();
+    assert!(
+        said.contains("/usr/lib/systemd/user/keypulse.service is in place") && said.contains("started it"),
+        "{said}"
+    );
+    let before = healthy();
+    let history = keypulse(&["history", "--json"]).ok();
+    assert!(history.contains("healthy"), "{history}");
+
+    install(debian());
+    let after = status();
+    assert_eq!(after["daemon"]["pid"], before["daemon"]["pid"], "a package restarts nobody's own service");
+    assert_ne!(after["daemon"]["version"], VERSION);
+    assert_eq!(after["daemon"]["program"]["replaced"], true, "{after:#}");
+    let shown = words(&["status"]);
+    assert!(shown.contains(&format!("than this command ({VERSION}): restart it")), "{shown}");
+    let shown = words(&["doctor"]);
+    assert!(shown.contains(&format!("older than this command ({VERSION})")), "{shown}");
+
+    let said = keypulse(&["service", "install"]).ok();
+    assert!(said.contains("is in place") && said.contains("restarted it"), "{said}");
+    let after = healthy();
+    assert_eq!(after["daemon"]["version"], VERSION);
+    assert_eq!(manager.property("keypulse", "WatchdogUSec"), "10min", "the new unit is in force");
+    // What was known is known, and what was configured stays.
+    assert_eq!(credential(&after, "nas")["since"], credential(&before, "nas")["since"]);
+    assert_eq!(keypulse(&["history", "--json"]).ok(), history);
+    assert_eq!(fs::read_to_string(config).unwrap(), settings.to_toml());
+    assert!(keypulse(&["service", "install"]).ok().contains("it runs already"));
+}
+
+#[test]
 fn arch_gets_the_same_files() {
     let dir = tempfile::tempdir().unwrap();
-    let sources = dir.path().join(concat!("src/keypulse-", env!("CARGO_PKG_VERSION")));
+    let sources = dir.path().join(format!("src/keypulse-{VERSION}"));
     fs::create_dir_all(sources.join("target/release")).unwrap();
     symlink(env!("CARGO_BIN_EXE_keypulse"), sources.join("target/release/keypulse")).unwrap();
     for entry in fs::read_dir(ROOT).unwrap().map(Result::unwrap).filter(|entry| entry.file_name() != "target") {

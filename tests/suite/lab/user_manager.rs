@@ -21,12 +21,13 @@ use super::{
 /// alone.
 const HIERARCHIES: [&str; 3] = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
 
-/// Starts the manager ($1: the name of its control groups, $2: the directory, $3: the account, $4: whether user namespaces
-/// work; the rest: the program). What it mounts nobody else sees: control groups where the machine mounted none; for an
+/// Starts the manager ($1: the name of its control groups, $2: the directory, $3: the account, $4: what is special about its
+/// machine; the rest: the program). What it mounts nobody else sees: control groups where the machine mounted none; for an
 /// account without privileges a list of accounts that knows it, and its runtime directory where systemd looks for it,
-/// whatever `XDG_RUNTIME_DIR` says. In a changed root directory the kernel makes no user namespaces.
+/// whatever `XDG_RUNTIME_DIR` says. In a changed root directory the kernel makes no user namespaces. Where packages are to be
+/// installed, what they write is in memory.
 const START: &str = r#"set -e
-group=$1 dir=$2 id=$3 namespaces=$4
+group=$1 dir=$2 id=$3 special=$4
 shift 4
 enter() {
     [ -w "$1/cgroup.procs" ] && mkdir -p "$1/$group" 2>/dev/null || return 1
@@ -43,6 +44,15 @@ if ! [ "$found" ]; then
     [ "$id" = 0 ] || enter /sys/fs/cgroup
 fi
 [ "$id" != 0 ] || exec "$@"
+if [ "$special" = packages ]; then
+    mkdir "$dir/changes"
+    mount -t tmpfs -o mode=755 tmpfs "$dir/changes"
+    for place in etc usr var; do
+        at="$dir/changes/$place"
+        mkdir "$at" "$at/upper" "$at/work"
+        mount -t overlay overlay -o "lowerdir=/$place,upperdir=$at/upper,workdir=$at/work" "/$place"
+    done
+fi
 cp /etc/passwd "$dir/passwd"
 echo "person:x:$id:$id::$dir/home:/bin/sh" >>"$dir/passwd"
 mount --bind "$dir/passwd" /etc/passwd
@@ -53,7 +63,7 @@ mount -t tmpfs -o mode=755 tmpfs /run/user
 mkdir "/run/user/$id"
 mount --bind "$dir/run" "/run/user/$id"
 set -- setpriv --reuid "$id" --regid "$id" --clear-groups --pdeathsig TERM -- "$@"
-[ "$namespaces" = no ] || exec "$@"
+[ "$special" = no-namespaces ] || exec "$@"
 mkdir "$dir/root"
 mount --rbind / "$dir/root"
 exec chroot "$dir/root" "$@"
@@ -72,23 +82,29 @@ impl UserManager {
     /// Starts one for root and waits until it has started its default target.
     #[track_caller]
     pub fn start() -> Self {
-        Self::of(Account::ROOT, true)
+        Self::of(Account::ROOT, "nothing")
     }
 
     /// Starts one for somebody without privileges, as on any real machine.
     #[track_caller]
     pub fn unprivileged() -> Self {
-        Self::of(Account::PERSON, true)
+        Self::of(Account::PERSON, "nothing")
     }
 
     /// Starts one that cannot make user namespaces, as in some containers and on some hardened machines.
     #[track_caller]
     pub fn without_user_namespaces() -> Self {
-        Self::of(Account::PERSON, false)
+        Self::of(Account::PERSON, "no-namespaces")
+    }
+
+    /// Starts one for somebody without privileges, where packages can be installed that nobody else sees.
+    #[track_caller]
+    pub fn with_packages() -> Self {
+        Self::of(Account::PERSON, "packages")
     }
 
     #[track_caller]
-    fn of(account: Account, namespaces: bool) -> Self {
+    fn of(account: Account, special: &str) -> Self {
         // systemctl and others take a machine without this directory for one that systemd does not manage.
         fs::create_dir_all("/run/systemd/system").unwrap();
         // Where user managers build the mount namespaces of sandboxed services, and what they hide from those that have
@@ -109,8 +125,7 @@ impl UserManager {
         // Told to end when the test dies, not killed: only it can end the services that it started.
         let mut command = environment(dir.path(), clean("setpriv"));
         command.args(["--pdeathsig", "TERM", "--", "unshare", "--mount", "sh"]).arg(dir.path().join("start"));
-        let namespaces = if namespaces { "yes" } else { "no" };
-        command.arg(&group).arg(dir.path()).args([&account.id().to_string(), namespaces]);
+        command.arg(&group).arg(dir.path()).args([&account.id().to_string(), special]);
         command.args(["/usr/lib/systemd/systemd", "--user", "--log-target=console", "--show-status=no"]);
         let component = Component::spawn("systemd --user", &command, &dir.path().join("log"));
         let manager = Self { component, account, group, dir };
@@ -191,6 +206,14 @@ impl UserManager {
         let mut command = environment(self.dir.path(), self.account.clean(program));
         command.env("DBUS_SESSION_BUS_ADDRESS", self.bus_address());
         command
+    }
+
+    /// The command where the manager sees files: what it mounted, too.
+    pub fn inside(&self, command: &Command) -> Command {
+        let mut inside = clean("nsenter");
+        inside.args(["--mount", "--target", &self.component.pid().to_string(), "--"]).arg(command.get_program());
+        inside.args(command.get_args()).envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        inside
     }
 
     /// The manager's log.
