@@ -34,7 +34,7 @@ use crate::{
         machine::SleepMeter,
     },
     probe::{Ended, Prober},
-    secret::{AppPassword, Asked, DigestKey, Reader, Unavailable},
+    secret::{AppPassword, Asked, DigestKey, Reader, Unavailable, wiped},
     store::{Loss, Store, StoreError},
 };
 
@@ -485,7 +485,7 @@ impl Heart {
                 std::panic::resume_unwind(error.into_panic());
             }
         }
-        self.tasks.spawn(task);
+        self.tasks.spawn(wiped(task));
     }
 
     /// Reads the configuration again and takes it if it is valid.

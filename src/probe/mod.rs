@@ -47,7 +47,7 @@ use crate::{
     classify::{Heard, Stage, redact::Redactor},
     config::{Server, TlsMode},
     health::evidence::{Finding, Outcome, Service},
-    secret::AppPassword,
+    secret::{AppPassword, wiped},
 };
 
 /// How long the farewell may take after the verdict. It changes nothing any more, but the next attempt of the account waits
@@ -165,7 +165,7 @@ fn isolated<T: Send + 'static>(
 fn contained<T: Send + 'static>(
     asking: impl Future<Output = T> + Send + 'static,
 ) -> impl Future<Output = Result<T, Heard>> + Send {
-    let task = AbortOnDrop(tokio::spawn(IN_ATTEMPT.scope((), asking)));
+    let task = AbortOnDrop(tokio::spawn(IN_ATTEMPT.scope((), wiped(asking))));
     async move {
         match task.finish().await {
             Ok(heard) => Ok(heard),

@@ -16,7 +16,7 @@ use ring::{
 };
 use zeroize::Zeroizing;
 
-use super::AppPassword;
+use super::{AppPassword, wipe_stack};
 use crate::{
     health::{
         evidence::{PerService, Service},
@@ -81,7 +81,10 @@ impl DigestKey {
     fn digest(&self, context: &[&str], password: &AppPassword) -> Digest {
         let mut hmac = begun(&self.0, context);
         password.expose(|secret| part(&mut hmac, secret.as_bytes()));
-        signed(hmac)
+        let digest = signed(hmac);
+        // The password went through the hash's block.
+        wipe_stack();
+        digest
     }
 
     fn read(file: File, path: &Path) -> io::Result<Self> {

@@ -21,7 +21,7 @@ pub use digest::DigestKey;
 pub use keyring::Listing;
 pub use password::{AppPassword, Malformed};
 pub use program::{EntryError, Find, ProgramEntry};
-pub use wipe::{Wiping, wipe_stack};
+pub use wipe::{Wiping, wipe_stack, wiped};
 
 use crate::health::evidence::Cause;
 

@@ -9,6 +9,7 @@
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     arch::asm,
+    future::poll_fn,
     hint::black_box,
 };
 
@@ -56,6 +57,17 @@ const STACK: usize = if cfg!(debug_assertions) { 512 } else { 128 } * 1024;
 pub fn wipe_stack() {
     let mut below = [0_u8; STACK];
     black_box(&mut below);
+}
+
+/// The same future, with the stack wiped after each of its steps: whatever runs next finds nothing there that it could take
+/// along into a block that lives longer (the unused part of a value that is moved).
+pub fn wiped<F: Future>(future: F) -> impl Future<Output = F::Output> {
+    let mut future = Box::pin(future);
+    poll_fn(move |context| {
+        let step = future.as_mut().poll(context);
+        wipe_stack();
+        step
+    })
 }
 
 #[cfg(test)]
