@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::lab::{Hook, ICloud, Keypulse, Running, Settings, account, credential, run};
+use crate::lab::{Hook, ICloud, Keypulse, Running, Settings, account, credential, run, until};
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
 const NAME: &str = "thunderbird";
@@ -18,8 +18,15 @@ fn limit(daemon: &Running<'_>, most: Option<usize>) {
     run(Command::new("prlimit").args(command), "").ok();
 }
 
-/// The lowest number that is free: with this as the limit nothing more can be opened.
-fn lowest_free(daemon: &Running<'_>) -> usize {
+/// The lowest number that is free: with this as the limit nothing more can be opened. A connection that the daemon has not
+/// closed yet would leave its number free later.
+#[track_caller]
+fn lowest_free(keypulse: &Keypulse, daemon: &Running<'_>) -> usize {
+    let socket = keypulse.socket();
+    until("nobody connected", || {
+        let all = fs::read_to_string("/proc/net/unix").unwrap();
+        (all.lines().filter(|line| line.ends_with(socket.to_str().unwrap())).count() == 1).then_some(())
+    });
     let open = fs::read_dir(format!("/proc/{}/fd", daemon.pid())).unwrap();
     let open: BTreeSet<usize> =
         open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
@@ -45,7 +52,7 @@ fn without_file_descriptors_it_lives_on_and_says_so() {
     let idle = |status: &Value| credential(status, NAME)["next_check_at"].is_string();
     daemon.until("the round over", idle);
 
-    limit(&daemon, Some(lowest_free(&daemon)));
+    limit(&daemon, Some(lowest_free(&keypulse, &daemon)));
     let status = daemon.until("the trouble", |status| status["troubles"][0]["kind"] == "out-of-files");
     assert_eq!(status["overall"], "warning");
     // A person asks: it is tried, proves nothing, and the password stays what it was.
@@ -65,7 +72,7 @@ fn without_file_descriptors_it_lives_on_and_says_so() {
     assert!(words(&doctor.stdout).contains("its limit of file descriptors is reached"), "{}", doctor.stdout);
     let log = daemon.log();
     let told = log.matches("failed to take a connection on the socket: Too many open files").count();
-    assert!(told <= 3, "not said at every question: {log}");
+    assert!((1..=3).contains(&told), "said, and not at every question: {log}");
 
     limit(&daemon, None);
     let status = daemon.until("the trouble over", |status| status["troubles"] == json!([]));
