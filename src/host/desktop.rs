@@ -5,8 +5,9 @@
 //! remembers on disk what is still to be told, orders again. Never words a message and never decides when one is due.
 
 #[cfg(target_os = "linux")]
-#[cfg(target_os = "linux")]
 mod bus;
+#[cfg(target_os = "linux")]
+mod icon;
 #[cfg(target_os = "linux")]
 mod keeper;
 #[cfg(target_os = "linux")]

@@ -38,6 +38,7 @@ rm -rf /run/systemd/system
 dpkg --install /keypulse.deb >&2
 dpkg --install /keypulse.deb >&2
 dpkg --verify keypulse
+[ -s /usr/share/icons/hicolor/scalable/apps/keypulse.svg ]
 dpkg --listfiles keypulse | while read -r file; do [ -d "$file" ] || echo "$file"; done >/files
 keypulse --version
 for page in 'keypulse' 'keypulse-status' '5 keypulse.toml'; do man --where $page; done
@@ -205,6 +206,7 @@ fn arch_gets_the_same_files() {
         "share/bash-completion/completions/keypulse",
         "share/zsh/site-functions/_keypulse",
         "share/fish/vendor_completions.d/keypulse.fish",
+        "share/icons/hicolor/scalable/apps/keypulse.svg",
         "share/doc/keypulse/config.example.toml",
         "lib/systemd/system/keypulse@.service",
     ] {

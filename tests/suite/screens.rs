@@ -2,12 +2,28 @@
 //!
 //! `KEYPULSE_TEST_PICTURES=tests/screens cargo test --test suite screens::` takes them anew.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
 
 use crate::{
     lab::{Bus, Display, Dunst, Keypulse, Mail, Running, Settings, Xfce, clean, run, until},
     notifications::{ADDRESS, NEW, OLD, SECOND},
 };
+
+/// Where a package put our picture, for all to read.
+fn package() -> TempDir {
+    let data = tempfile::tempdir().unwrap();
+    fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let icons = data.path().join("icons/hicolor/scalable/apps");
+    fs::create_dir_all(&icons).unwrap();
+    fs::write(icons.join("keypulse.svg"), include_str!("../../packaging/keypulse.svg")).unwrap();
+    data
+}
 
 /// All passwords of an account die.
 fn reset<'home>(keypulse: &'home Keypulse, mail: &Mail) -> Running<'home> {
@@ -44,6 +60,8 @@ fn picture(display: &Display, name: &str) {
         let (width, height) = size.split_once(' ')?;
         (width.parse::<u32>().ok()? > 400 && height.parse::<u32>().ok()? > 120).then_some(())
     });
+    let colours = run(clean("convert").arg(&file).args(["-depth", "8", "-format", "%c", "histogram:info:"]), "").ok();
+    assert!(colours.contains("#17456B"), "our picture is in it: {colours}");
     assert!(file.metadata().unwrap().len() < 60_000, "small enough for a repository");
 }
 
@@ -51,7 +69,8 @@ fn picture(display: &Display, name: &str) {
 fn dunst_shows_all_of_it() {
     let bus = Bus::start();
     let dunst = Dunst::start(&bus);
-    let (mail, keypulse, monitor) = (Mail::start(), Keypulse::new().on(&bus), bus.monitor());
+    let (data, mail, monitor) = (package(), Mail::start(), bus.monitor());
+    let keypulse = Keypulse::new().on(&bus).env("XDG_DATA_DIRS", data.path().to_str().unwrap());
     let _daemon = reset(&keypulse, &mail);
     monitor.notified("All iCloud app passwords revoked");
     dunst.wait_displayed(1);
@@ -62,7 +81,8 @@ fn dunst_shows_all_of_it() {
 fn xfce_shows_all_of_it_with_buttons() {
     let bus = Bus::start();
     let xfce = Xfce::start(&bus);
-    let (mail, keypulse, monitor) = (Mail::start(), Keypulse::new().on(&bus), bus.monitor());
+    let (data, mail, monitor) = (package(), Mail::start(), bus.monitor());
+    let keypulse = Keypulse::new().on(&bus).env("XDG_DATA_DIRS", data.path().to_str().unwrap());
     let _daemon = reset(&keypulse, &mail);
     let shown = monitor.notified("All iCloud app passwords revoked");
     assert_eq!(shown.actions.len(), 6, "{shown:?}");

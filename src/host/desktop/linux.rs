@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     Command, DesktopEvent, Notice, TIME_LIMIT,
     bus::{self, Bus, Closed},
+    icon::icon,
     keeper::{Keeper, Order},
 };
 use crate::{health::alert::Message, host::markup};
@@ -164,7 +165,7 @@ fn plain(message: &Message, capabilities: &[String]) -> Notification {
     let mut notification = Notification::new();
     notification
         .appname("keypulse")
-        .icon("dialog-password")
+        .icon(&icon())
         .summary(&markup::title(&message.title))
         .body(&body)
         .hint(Hint::Category("network.error".to_owned()))

@@ -240,6 +240,7 @@ fn a_notification_is_as_the_contract_says() {
         shown(&mut events).await;
         let [call] = plain.calls().try_into().unwrap();
         assert_eq!((call.app.as_str(), call.replaces, call.timeout), ("keypulse", 0, 0));
+        assert_eq!(call.icon, "dialog-password", "nobody installed ours");
         assert_eq!(call.title, "title");
         assert_eq!(call.body, "Can no longer log in: <Mail> & \"co\".", "no markup where it is not known");
         assert_eq!(call.actions, Vec::<String>::new());
@@ -248,9 +249,11 @@ fn a_notification_is_as_the_contract_says() {
             [r#"category="network.error""#, r#"desktop-entry="keypulse""#, "resident=true", "urgency=2"]
         );
 
+        let icon = session::install_icon();
         desktop.show(Notice { silent: true, message: Message { critical: false, ..message("title") }, ..notice("") });
         shown(&mut events).await;
         let call = plain.calls().pop().unwrap();
+        assert_eq!(call.icon, icon);
         assert!(call.hints.contains(&"suppress-sound=true".to_owned()), "{call:?}");
         assert!(call.hints.contains(&"urgency=1".to_owned()), "{call:?}");
         assert_eq!(call.replaces, 1);

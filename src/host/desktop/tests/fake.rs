@@ -33,6 +33,7 @@ pub(super) struct Nature {
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) app: String,
+    pub(super) icon: String,
     pub(super) replaces: u32,
     pub(super) title: String,
     pub(super) body: String,
@@ -154,7 +155,7 @@ impl Service {
 
     async fn notify(&self, header: &Header<'_>, call: &Message) -> Option<u32> {
         let body = call.body();
-        let (app, replaces, _icon, title, text, actions, hints, timeout): Arguments<'_> = body.deserialize().unwrap();
+        let (app, replaces, icon, title, text, actions, hints, timeout): Arguments<'_> = body.deserialize().unwrap();
         let sender = self.check(replaces, header)?;
         let mut hints: Vec<String> = hints
             .iter()
@@ -169,7 +170,7 @@ impl Service {
             })
             .collect();
         hints.sort();
-        let call = Call { app, replaces, title: title.clone(), body: text, actions, hints, timeout };
+        let call = Call { app, icon, replaces, title: title.clone(), body: text, actions, hints, timeout };
         self.memory.lock().unwrap().calls.push(call);
         self.gate.acquire().await.unwrap().forget();
         let mut memory = self.memory.lock().unwrap();

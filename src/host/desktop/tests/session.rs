@@ -42,6 +42,8 @@ pub(super) fn in_session(test: &str, body: impl AsyncFnOnce()) {
         .env(DIRECTORY, directory.path())
         .env("DBUS_SESSION_BUS_ADDRESS", address(directory.path()))
         .env("XDG_RUNTIME_DIR", directory.path())
+        .env("XDG_DATA_HOME", directory.path())
+        .env("XDG_DATA_DIRS", directory.path())
         .env("PATH", path)
         .output()
         .unwrap();
@@ -55,6 +57,15 @@ fn directory() -> PathBuf {
 
 fn address(directory: &Path) -> String {
     format!("unix:path={}/bus", directory.display())
+}
+
+/// A package installs our picture.
+pub(super) fn install_icon() -> String {
+    let icons = directory().join("icons/hicolor/scalable/apps");
+    fs::create_dir_all(&icons).unwrap();
+    let icon = icons.join("keypulse.svg");
+    fs::write(&icon, include_str!("../../../../packaging/keypulse.svg")).unwrap();
+    format!("file://{}", icon.display())
 }
 
 /// What the browser was asked to open.
