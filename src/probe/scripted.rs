@@ -18,7 +18,7 @@ use tokio_rustls::{
     rustls::{HandshakeKind, ServerConfig, crypto::ring},
 };
 
-use super::{Prober, Target};
+use super::{Posted, Prober, Target};
 use crate::{
     config::{Server, TlsMode},
     health::evidence::{Outcome, Service},
@@ -137,6 +137,23 @@ impl Scripted {
             assert!(!detail.to_lowercase().contains(hidden), "{detail}");
         }
         outcome
+    }
+
+    pub(super) async fn post(
+        &self,
+        letter: lettre::Message,
+        giving: impl Future<Output = bool> + Send + 'static,
+    ) -> Posted {
+        let password = AppPassword::parse(SECRET).unwrap();
+        Arc::clone(&self.prober).post(self.target.clone(), Arc::new(password), letter, giving).await
+    }
+
+    /// Waits until nobody is connected any more, and all that was sent is in the log.
+    pub(super) async fn heard_out(&self) {
+        // Ours and the listener's; each connection has one more.
+        while Arc::strong_count(&self.log) > 2 {
+            tokio::task::yield_now().await;
+        }
     }
 
     pub(super) fn log(&self) -> std::sync::MutexGuard<'_, Log> {
