@@ -108,6 +108,13 @@ fn one_that_is_not_there_is_waited_for() {
     let daemon = keypulse.run();
     revoke(&icloud, &daemon);
     daemon.until_log("failed to run the hook: cannot start ");
+    // It is tried again and again, and people are warned once.
+    let tries = || daemon.log().lines().filter(|line| line.contains("failed to run the hook: cannot start ")).count();
+    until("more tries", || (tries() > 3).then_some(()));
+    let log = daemon.log();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("WARN") && line.contains("the hook")).collect();
+    assert_eq!(warnings.len(), 1, "{log}");
+    assert!(warnings[0].contains("No such file or directory") && warnings[0].contains("`keypulse doctor`"), "{log}");
     assert!(account(&daemon.status_json(), ADDRESS)["incident"]["notified_at"].is_null());
     daemon.kill9();
     let daemon = keypulse.run();
