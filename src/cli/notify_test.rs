@@ -3,9 +3,12 @@
 //! Decides how long the desktop's message stands: some desktops (GNOME) take it away with the program that sent it, so the
 //! command stays until the person closed the message or the wait is over, and then withdraws it itself. The same everywhere.
 
+mod sample;
+
 use std::{pin::pin, time::Duration};
 
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -19,21 +22,11 @@ use super::{
     prompt::Interrupts,
 };
 use crate::{
-    api::{IncidentEvent, IncidentMessage},
     config::{self, Config},
-    health::{
-        alert,
-        credential::Health,
-        evidence::{Finding, Service},
-        incident::{Incident, IncidentCause},
-        name::{Address, CredentialName},
-        schedule::Timestamp,
-        view::{AccountStatus, CredentialStatus, ServiceStatus},
-    },
+    health::alert,
     host::{
-        clock::Clock,
         desktop::{Desktop, DesktopEvent, Notice, Offer},
-        hook::{self, HookEvent},
+        hook,
     },
 };
 
@@ -54,10 +47,14 @@ pub struct NotifyTestArgs {
     /// How long the desktop's message stands unless you close it
     #[arg(long, value_name = "TIME", value_parser = super::duration, default_value = "10s")]
     wait: Duration,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 /// A way to the person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum Channel {
     /// A notification on the desktop.
     Desktop,
@@ -86,20 +83,27 @@ pub(super) fn notify_test(context: &Context, arguments: &NotifyTestArgs) -> Resu
     block_on(async {
         let mut interrupts = Interrupts::listen()?;
         let mut desktop = None;
-        let mut all_took_it = true;
         let told = async {
+            let mut answers = Vec::new();
             for channel in channels {
-                let took_it = match channel {
-                    Channel::Desktop => show(&mut desktop).await?,
+                let answer = match channel {
+                    Channel::Desktop => show(&mut desktop).await,
                     Channel::Hook => run_hook(&config).await?,
                     Channel::Email => Box::pin(send_mail(context, &config)).await?,
                 };
-                all_took_it &= took_it;
+                if !arguments.json {
+                    answer.tell()?;
+                }
+                answers.push(answer);
+            }
+            if arguments.json {
+                let document = Document { schema: 1, channels: &answers };
+                print(&format!("{}\n", serde_json::to_string_pretty(&document).map_err(Exit::failed)?))?;
             }
             if let Some(shown) = &mut desktop {
                 until_closed(shown, arguments.wait).await;
             }
-            Ok(u8::from(!all_took_it))
+            Ok(u8::from(answers.iter().any(|answer| !answer.taken)))
         };
         let code = interrupts.or("the message is withdrawn", told).await;
         if let Some(shown) = &desktop {
@@ -107,6 +111,52 @@ pub(super) fn notify_test(context: &Context, arguments: &NotifyTestArgs) -> Resu
         }
         code
     })
+}
+
+/// `notify-test --json`.
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u32,
+    channels: &'a [Answer],
+}
+
+/// What a channel made of the message.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    channel: Channel,
+    /// It took it.
+    pub(super) taken: bool,
+    /// Who did, or why not.
+    says: String,
+    /// What to do where it did not.
+    remedy: Option<String>,
+}
+
+impl Answer {
+    fn taken(channel: Channel, says: impl Into<String>) -> Self {
+        Self { channel, taken: true, says: says.into(), remedy: None }
+    }
+
+    fn not(channel: Channel, says: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { channel, taken: false, says: says.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// For people.
+    pub(super) fn tell(&self) -> Result<(), Exit> {
+        let channel = match self.channel {
+            Channel::Desktop => "desktop",
+            Channel::Hook => "hook",
+            Channel::Email => "email",
+        };
+        if self.taken {
+            return print(&format!("{channel}: {}\n", self.says));
+        }
+        anstream::eprintln!("{channel}: {}", self.says);
+        if let Some(remedy) = &self.remedy {
+            anstream::eprintln!("hint: {remedy}");
+        }
+        Ok(())
+    }
 }
 
 fn channels(config: &Config, named: Option<Channel>) -> Vec<Channel> {
@@ -125,24 +175,17 @@ fn channels(config: &Config, named: Option<Channel>) -> Vec<Channel> {
 pub(super) type Shown = (Desktop, mpsc::Receiver<DesktopEvent>);
 
 /// Shows it; keeps what it stands on in `shown`.
-pub(super) async fn show(shown: &mut Option<Shown>) -> Result<bool, Exit> {
+pub(super) async fn show(shown: &mut Option<Shown>) -> Answer {
     let (desktop, mut events) = Desktop::start(true);
     let offers = &[Offer::OpenAccount];
     desktop.show(Notice { incident: INCIDENT, message: alert::sample(), offers, silent: false, replaces: None });
-    let answer = answered(&mut events).await;
-    *shown = Some((desktop, events));
-    match answer {
+    match answered(&mut events).await {
         Ok(()) => {
+            *shown = Some((desktop, events));
             let by = Desktop::service().await.map(|service| format!(" by {service}")).unwrap_or_default();
-            print(&format!("desktop: shown{by}\n"))?;
-            Ok(true)
+            Answer::taken(Channel::Desktop, format!("shown{by}"))
         }
-        Err(reason) => {
-            *shown = None;
-            anstream::eprintln!("desktop: not shown: {reason}");
-            anstream::eprintln!("hint: {}", remedy(&reason));
-            Ok(false)
-        }
+        Err(reason) => Answer::not(Channel::Desktop, format!("not shown: {reason}"), remedy(&reason)),
     }
 }
 
@@ -203,104 +246,40 @@ pub(super) fn remedy(reason: &str) -> &'static str {
     }
 }
 
-async fn run_hook(config: &Config) -> Result<bool, Exit> {
+async fn run_hook(config: &Config) -> Result<Answer, Exit> {
     let Some(hook) = &config.notify.hook else {
-        anstream::eprintln!("hook: not run: none is configured");
-        anstream::eprintln!("hint: [notify.hook] command = [\"/path/to/program\", \"argument\"]");
-        return Ok(false);
+        let example = "[notify.hook] command = [\"/path/to/program\", \"argument\"]";
+        return Ok(Answer::not(Channel::Hook, "not run: none is configured", example));
     };
-    match hook::run(&hook.command, sample()?).await {
-        Ok(()) => print("hook: it ran and ended well\n").map(|()| true),
+    Ok(match hook::run(&hook.command, sample::event()?).await {
+        Ok(()) => Answer::taken(Channel::Hook, "it ran and ended well"),
         Err(error) => {
             let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-            anstream::eprintln!("hook: failed: {error}{why}");
-            anstream::eprintln!("hint: notify.hook.command gets the event as JSON on standard input and has 30 s");
-            Ok(false)
+            let given = "notify.hook.command gets the event as JSON on standard input and has 30 s";
+            Answer::not(Channel::Hook, format!("failed: {error}{why}"), given)
         }
-    }
+    })
 }
 
-async fn send_mail(context: &Context, config: &Config) -> Result<bool, Exit> {
+async fn send_mail(context: &Context, config: &Config) -> Result<Answer, Exit> {
     let Some(email) = &config.notify.email else {
-        anstream::eprintln!("email: not sent: none is configured");
-        anstream::eprintln!(
-            "hint: [notify.email] to, from, and a server or a credential; config.example.toml shows it"
-        );
-        return Ok(false);
+        let example = "[notify.email] to, from, and a server or a credential; config.example.toml shows it";
+        return Ok(Answer::not(Channel::Email, "not sent: none is configured", example));
     };
     let progress = Progress::start("sending a test message by e-mail".to_owned());
     let sent = post::post(context, config, &alert::sample_mail(&post::sender()).test(), 1).await;
     drop(progress);
-    match sent? {
+    Ok(match sent? {
         Sent::Taken(host) => {
-            print(&format!("email: {host} took it for {}\n", email.to))?;
             let client = context.client()?;
             // Where the daemon gave up, this is the reason to go on.
             if client.status(&[]).await.is_ok_and(|status| status.email.is_some()) {
                 drop(client.reload().await);
             }
-            Ok(true)
+            Answer::taken(Channel::Email, format!("{host} took it for {}", email.to))
         }
         Sent::Not(why) | Sent::Never(why) => {
-            anstream::eprintln!("email: not sent: {why}");
-            anstream::eprintln!("hint: {}", post::remedy(config));
-            Ok(false)
+            Answer::not(Channel::Email, format!("not sent: {why}"), post::remedy(config))
         }
-    }
-}
-
-/// An incident as hooks are told of one, of an account that nobody has (RFC 2606).
-fn sample() -> Result<HookEvent, Exit> {
-    let internal = |why: &str| Exit::because(format!("make up a test message: {why}"), "report this");
-    let address = Address::new("test@example.com").map_err(internal)?;
-    let name = CredentialName::new("test").map_err(internal)?;
-    let clock = Clock::resume(None);
-    let now = clock.now();
-    let incident = Incident {
-        id: INCIDENT,
-        cause: IncidentCause::MainPasswordReset,
-        declared_at: now,
-        notified_at: None,
-        began_between: (Some(now), now),
-        credentials: vec![name.clone()],
-        snoozed_until: None,
-        resolved_at: None,
-        withdrawn: false,
-    };
-    let account = AccountStatus {
-        address: address.clone(),
-        failed_logins_24h: 0,
-        failed_login_limit: Config::default().policy.failed_logins_per_account,
-        ration_frees_at: None,
-        incident: Some(incident.clone()),
-        watch: None,
-        credentials: vec![revoked(name, now)],
-    };
-    let event = IncidentEvent::Opened;
-    let message = IncidentMessage::build(event, &account, &incident, clock.offset_ms());
-    let payload = serde_json::to_value(&message).map_err(Exit::failed)?;
-    Ok(HookEvent { event, account: address, cause: incident.cause, payload, test: true })
-}
-
-fn revoked(name: CredentialName, at: Timestamp) -> CredentialStatus {
-    let service = |service| ServiceStatus {
-        service,
-        finding: Finding::Rejected,
-        code: None,
-        detail: Some("a test: nothing was asked".to_owned()),
-        at,
-        took: None,
-    };
-    CredentialStatus {
-        name,
-        app: Some("keypulse notify-test".to_owned()),
-        health: Health::Revoked,
-        presumed: false,
-        since: Some(at),
-        last_accepted_at: Some(at),
-        last_checked_at: Some(at),
-        next_check_at: None,
-        unreadable: None,
-        services: Service::ALL.map(service).into(),
-    }
+    })
 }

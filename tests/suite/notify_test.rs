@@ -1,5 +1,7 @@
 //! `notify-test`: a message to a real notification service and a real hook, and to nobody.
 
+use serde_json::{Value, json};
+
 use crate::lab::{Bus, Dunst, Keypulse, Settings, Urgency};
 
 /// iCloud's own servers, which are not asked here, and no desktop.
@@ -66,4 +68,36 @@ fn the_hook_is_told_that_it_is_a_test() {
     assert!(output.code == 1 && output.stderr.contains("[notify.hook] command"), "{output:?}");
     let output = keypulse.command(&["notify-test", "--channel", "pigeon"]);
     assert_eq!(output.code, 64, "{output:?}");
+}
+
+/// The same answers for programs, on standard output alone, also those of channels that took nothing.
+#[test]
+fn who_took_it_is_told_as_json() {
+    #[track_caller]
+    fn check(keypulse: &Keypulse, channel: &[&str], code: i32, expected: &Value) {
+        let output = keypulse.command(&[&["notify-test", "--json", "--wait", "10ms"], channel].concat());
+        assert_eq!((output.code, output.stderr.as_str()), (code, ""), "{output:?}");
+        let mut told: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(told["schema"], 1);
+        for channel in told["channels"].as_array_mut().unwrap() {
+            let remedy = channel.as_object_mut().unwrap().remove("remedy").unwrap();
+            assert_eq!(remedy.is_null(), channel["taken"] == true, "{output:?}");
+            if channel["says"].as_str().unwrap().starts_with("shown by dunst 1.") {
+                channel["says"] = "shown".into(); // its version and date are Debian's
+            }
+        }
+        assert_eq!(told["channels"], *expected);
+    }
+    let bus = Bus::start();
+    let keypulse = Keypulse::new().on(&bus);
+    keypulse.configure(&Settings::default().set("notify", "desktop", "true").hook(&["true"]));
+    let hook = json!({"channel": "hook", "taken": true, "says": "it ran and ended well"});
+    let absent = "not shown: no notification service runs on the session bus";
+    check(&keypulse, &[], 1, &json!([{"channel": "desktop", "taken": false, "says": absent}, hook]));
+    check(&keypulse, &["--channel", "hook"], 0, &json!([hook]));
+    let email = json!({"channel": "email", "taken": false, "says": "not sent: none is configured"});
+    check(&keypulse, &["--channel", "email"], 1, &json!([email]));
+    let _dunst = Dunst::start(&bus);
+    let shown = json!({"channel": "desktop", "taken": true, "says": "shown"});
+    check(&keypulse, &[], 0, &json!([shown, hook]));
 }

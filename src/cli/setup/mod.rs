@@ -106,7 +106,9 @@ fn notify(_: &Context) -> Result<(), Exit> {
         }
         let mut shown = None;
         let seen = stoppable(&mut interrupts, async {
-            if !notify_test::show(&mut shown).await? {
+            let answer = notify_test::show(&mut shown).await;
+            answer.tell()?;
+            if !answer.taken {
                 return Ok(true);
             }
             prompt::yes("Did you see it?", true).await
