@@ -114,7 +114,7 @@ fn bash() -> String {
             asked.join(" ")
         );
     }
-    let with_values: Vec<String> = with_values(&Cli::command());
+    let with_values: Vec<String> = with_values(&Cli::command()).iter().map(|option| format!("*,{option}")).collect();
     let wrapper = format!(
         r#"
 _keypulse_list() {{
@@ -123,22 +123,32 @@ _keypulse_list() {{
 
 _keypulse_with_names() {{
     _keypulse "$@"
-    local word="${{COMP_WORDS[COMP_CWORD]}}" command="" config="" before="" known="" at
-    [[ "$word" == -* ]] && return
-    for ((at = 1; at < COMP_CWORD; at++)); do
-        case "$before,${{COMP_WORDS[at]}}" in
-            --*,=) continue ;;
-            --config,*) config="${{COMP_WORDS[at]}}"; before="" ;;
-            *,--*) before="${{COMP_WORDS[at]}}" ;;
-            *) [[ -z "$before" && -z "$command" ]] && command="${{COMP_WORDS[at]}}"; before="" ;;
+    # Words as people see them: bash's own are broken at @, = and : too.
+    local line="${{COMP_LINE:0:COMP_POINT}}" words word command="" config="" before="" known="" kept
+    read -a words <<<"$line"
+    [[ "$line" == *[[:space:]] ]] && words+=("")
+    for word in "${{words[@]:1:COMP_CWORD > 0 ? ${{#words[@]}} - 2 : 0}}"; do
+        case "$before,$word" in
+            --config,*) config="$word" before="" ;;
+            --*,*) before="" ;;
+            *,--config=*) config="${{word#*=}}" ;;
+            {with_values}) before="$word" ;;
+            *,-*) ;;
+            *) [[ -z "$command" ]] && command="$word" ;;
         esac
-        # An option without a value: what follows stands for itself.
-        case "$before" in {with_values}) ;; *) before="" ;; esac
     done
+    word="${{words[${{#words[@]}} - 1]}}"
+    [[ "$word" == --*=* ]] && before="${{word%%=*}}" word="${{word#*=}}"
+    [[ "$word" == -* ]] && return
     case "$command,$before" in
 {cases}        *) return ;;
     esac
-    COMPREPLY+=($(compgen -W "$known" -- "$word"))
+    word="${{word#[\"\']}}"
+    # Bash completes the part that is "$2": what stands before it stays as it is.
+    kept="${{word%"$2"}}"
+    for word in $(compgen -W "$known" -- "$word"); do
+        COMPREPLY+=("${{word#"$kept"}}")
+    done
 }}
 "#,
         with_values = with_values.join("|")

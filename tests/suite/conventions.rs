@@ -43,12 +43,7 @@ fn completions_are_understood_by_their_shells() {
 /// The names of this person's configuration, too.
 #[test]
 fn commands_options_and_names_are_completed() {
-    let keypulse = Keypulse::new();
-    let secret = keypulse.secret("any", "abcd-efgh-ijkl-mnop");
-    let settings = Settings::default().account(ADDRESS).credential_file("thunderbird", &secret);
-    keypulse.configure(&settings.credential_file("the-nas", &secret).account("jane@me.com"));
-    let other = Settings::default().account(ADDRESS).credential_file("elsewhere", &secret);
-    fs::write(keypulse.home().join("other.toml"), other.to_toml()).unwrap();
+    let keypulse = person();
     for shell in ["bash", "fish"] {
         fs::write(keypulse.home().join(shell), keypulse.command(&["completions", shell]).ok() + "\n").unwrap();
         let check = |line: &str, expected: &[&str]| assert_eq!(completed(&keypulse, shell, line), expected, "{line}");
@@ -58,6 +53,9 @@ fn commands_options_and_names_are_completed() {
         check("keypulse check the-nas thu", &["thunderbird"]);
         check("keypulse ok --strict the", &["the-nas"]);
         check("keypulse explain j", &["jane@me.com", ADDRESS]);
+        if shell == "fish" {
+            check("keypulse explain jane@m", &["jane@me.com"]);
+        }
         check("keypulse replace --account jane", &["jane@me.com"]);
         check("keypulse --config other.toml status els", &["elsewhere"]);
         check("keypulse status --config other.toml els", &["elsewhere"]);
@@ -77,6 +75,7 @@ fn completed(keypulse: &Keypulse, shell: &str, line: &str) -> Vec<String> {
     // What bash's readline does: words that break at `=`, and the function that is registered.
     let script = r#"
         source ./bash
+        COMP_LINE=$LINE; COMP_POINT=${#LINE}
         COMP_WORDS=(${LINE//=/ = }); COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
         function=$(complete -p keypulse | sed 's/.*-F \([^ ]*\).*/\1/')
         $function keypulse "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
@@ -91,38 +90,75 @@ fn completed(keypulse: &Keypulse, shell: &str, line: &str) -> Vec<String> {
     words
 }
 
-/// zsh completes at a prompt only.
-#[test]
-fn zsh_completes_at_its_prompt() {
-    const SETUP: &str = "PS1=
-        autoload -U compinit; compinit -u -D
-        source ./_keypulse; compdef _keypulse keypulse
-        keep() { print -r -- \"$BUFFER\" >> typed; BUFFER= }
-        zle -N keep; bindkey '^B' keep\n";
+/// What a shell makes of these lines at its prompt, each with the tabulator key at its end.
+#[track_caller]
+fn at_the_prompt(keypulse: &Keypulse, shell: &str, setup: &str, lines: &[(&str, &str)]) {
+    fs::write(keypulse.home().join("completions"), keypulse.command(&["completions", shell]).ok() + "\n").unwrap();
+    fs::write(keypulse.home().join("setup"), setup).unwrap();
+    let typed: Vec<String> = lines.iter().map(|(line, _)| format!("{line}\t\u{2}")).collect();
+    let keys = format!("source ./setup\n{}exit\n", typed.concat());
+    let interactive = if shell == "zsh" { "zsh -f -i" } else { "bash --norc --noprofile -i" };
+    let mut command = keypulse.other("script");
+    let output = run(command.args(["--quiet", "--return", "--command", interactive, "/dev/null"]), keys);
+    let completed = fs::read_to_string(keypulse.home().join("typed")).unwrap_or_else(|_| panic!("{output:?}"));
+    let expected: Vec<&str> = lines.iter().map(|(_, completed)| *completed).collect();
+    assert_eq!(completed.lines().collect::<Vec<_>>(), expected, "{output:?}");
+}
+
+/// Two accounts, two passwords, and another configuration.
+fn person() -> Keypulse {
     let keypulse = Keypulse::new();
     let secret = keypulse.secret("any", "abcd-efgh-ijkl-mnop");
     let settings = Settings::default().account(ADDRESS).credential_file("thunderbird", &secret);
     keypulse.configure(&settings.credential_file("the-nas", &secret).account("jane@me.com"));
     let other = Settings::default().account(ADDRESS).credential_file("elsewhere", &secret);
     fs::write(keypulse.home().join("other.toml"), other.to_toml()).unwrap();
-    fs::write(keypulse.home().join("_keypulse"), keypulse.command(&["completions", "zsh"]).ok() + "\n").unwrap();
-    fs::write(keypulse.home().join("setup"), SETUP).unwrap();
+    keypulse
+}
+
+#[test]
+fn bash_completes_addresses_past_their_at_sign() {
+    const SETUP: &str = "PS1=
+        source ./completions
+        keep() { printf '%s\\n' \"$READLINE_LINE\" >>typed; READLINE_LINE=; }
+        bind -x '\"\\C-b\": keep'\n";
+    let lines = [
+        ("keypulse sta", "keypulse status "),
+        ("keypulse explain ja", "keypulse explain jane@me.com "),
+        ("keypulse explain jane@", "keypulse explain jane@me.com "),
+        ("keypulse snooze jane@m", "keypulse snooze jane@me.com "),
+        ("keypulse replace --account jane@m", "keypulse replace --account jane@me.com "),
+        ("keypulse replace --account=jane@m", "keypulse replace --account=jane@me.com "),
+        ("keypulse add new --account \"jane@m", "keypulse add new --account \"jane@me.com\" "),
+        // Nobody's address, and nobody's machine.
+        ("keypulse explain june@m", "keypulse explain june@m"),
+        // A word that holds what breaks words is one word.
+        ("keypulse --config=./other.toml ok el", "keypulse --config=./other.toml ok elsewhere "),
+        ("keypulse --config no@where:1 ok el", "keypulse --config no@where:1 ok el"),
+        ("keypulse replace --account jane@me.com the", "keypulse replace --account jane@me.com the-nas "),
+    ];
+    at_the_prompt(&person(), "bash", SETUP, &lines);
+}
+
+/// zsh completes at a prompt only.
+#[test]
+fn zsh_completes_at_its_prompt() {
+    const SETUP: &str = "PS1=
+        autoload -U compinit; compinit -u -D
+        source ./completions; compdef _keypulse keypulse
+        keep() { print -r -- \"$BUFFER\" >> typed; BUFFER= }
+        zle -N keep; bindkey '^B' keep\n";
     let lines = [
         ("keypulse sta", "keypulse status "),
         ("keypulse ok the-", "keypulse ok the-nas "),
         ("keypulse check the-nas thu", "keypulse check the-nas thunderbird "),
         ("keypulse explain ja", "keypulse explain jane@me.com "),
+        ("keypulse explain jane@m", "keypulse explain jane@me.com "),
         ("keypulse replace --account ja", "keypulse replace --account jane@me.com "),
         ("keypulse --config other.toml ok el", "keypulse --config other.toml ok elsewhere "),
         ("keypulse add thu", "keypulse add thu"),
     ];
-    let typed: Vec<String> = lines.iter().map(|(line, _)| format!("{line}\t\u{2}")).collect();
-    let keys = format!("source ./setup\n{}exit\n", typed.concat());
-    let mut command = keypulse.other("script");
-    let output = run(command.args(["--quiet", "--return", "--command", "zsh -f -i", "/dev/null"]), keys);
-    let completed = fs::read_to_string(keypulse.home().join("typed")).unwrap_or_else(|_| panic!("{output:?}"));
-    let expected: Vec<&str> = lines.iter().map(|(_, completed)| *completed).collect();
-    assert_eq!(completed.lines().collect::<Vec<_>>(), expected, "{output:?}");
+    at_the_prompt(&person(), "zsh", SETUP, &lines);
 }
 
 #[test]
