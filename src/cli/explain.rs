@@ -265,3 +265,6 @@ fn as_status(account: &ExplainedAccount) -> AccountDocument {
         credentials: account.credentials.iter().map(|explained| explained.credential.clone()).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -219,29 +219,34 @@ impl Screen {
     }
 
     fn draw(view: &View) -> Result<(), Exit> {
-        let (width, height) = context::size();
+        let size = context::size();
         let paint = Paint { colour: context::is_coloured() };
         let text = match view {
-            View::Document(document) => context::seen(document, width, paint.colour, render),
+            View::Document(document) => context::seen(document, size.0, paint.colour, render),
             View::Trouble(why) => format!("keypulse: {why}"),
         };
-        let lines: Vec<&str> = text.trim_end().lines().collect();
-        let room = height.saturating_sub(2).max(1);
-        let hidden = lines.len().saturating_sub(room);
         let now = Time::from_unix(jiff::Timestamp::now().as_second());
-        let clock = time::local(now, now, &TimeZone::system());
-        let more = if hidden > 0 { format!("{hidden} more lines · ") } else { String::new() };
-        // Lines are cleared as they are written over, so that nothing flickers.
-        let mut frame = String::from("\u{1b}[H");
-        for line in lines.iter().take(room) {
-            frame.push_str(line);
-            frame.push_str("\u{1b}[K\r\n");
-        }
-        frame.push_str("\u{1b}[K\r\n");
-        frame.push_str(&paint.paint(FAINT, &format!("{more}{clock} · Ctrl-C ends")));
-        frame.push_str("\u{1b}[J");
-        write(&frame)
+        write(&frame(&text, size, &time::local(now, now, &TimeZone::system()), paint))
     }
+}
+
+/// What is written over the frame before: as much of the text as there is room for, and a line on it. Lines are cleared as
+/// they are written over, so that nothing flickers.
+fn frame(text: &str, (width, height): (usize, usize), clock: &str, paint: Paint) -> String {
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let room = height.saturating_sub(2).max(1);
+    let hidden = lines.len().saturating_sub(room);
+    let mut frame = String::from("\u{1b}[H");
+    for line in lines.iter().take(room) {
+        frame.push_str(line);
+        frame.push_str("\u{1b}[K\r\n");
+    }
+    frame.push_str("\u{1b}[K\r\n");
+    let more = if hidden > 0 { format!("{hidden} more lines · ") } else { String::new() };
+    let below: String = format!("{more}{clock} · Ctrl-C ends").chars().take(width).collect();
+    frame.push_str(&paint.paint(FAINT, &below));
+    frame.push_str("\u{1b}[J");
+    frame
 }
 
 impl Drop for Screen {
@@ -264,5 +269,71 @@ async fn reader_gone() {
     match out.and_then(pipe::Sender::from_owned_fd_unchecked) {
         Ok(pipe) => drop(pipe.ready(Interest::ERROR).await),
         Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::sample::{self, NOW},
+        cli::table::Look,
+    };
+
+    #[track_caller]
+    fn check(document: &StatusDocument, size: (usize, usize), expected: &str) {
+        let now = Time::new(NOW, 0);
+        let local = |at: Time| time::local(at, now, &TimeZone::UTC);
+        let shown = |colour| {
+            let text = render(document, &Look { now, width: size.0, colour, local: &local });
+            frame(&text, size, &local(now), Paint { colour })
+        };
+        let plain = shown(false);
+        // As the terminal takes it: home, each line cleared to its end, the rest of the screen cleared.
+        let drawn = plain.strip_prefix("\u{1b}[H").unwrap().strip_suffix("\u{1b}[J").unwrap();
+        assert_eq!(drawn.replace("\u{1b}[K\r\n", "\n"), expected, "\n--- drawn:\n{drawn}");
+        assert_eq!(drawn.matches('\r').count(), drawn.matches("\u{1b}[K\r\n").count());
+        assert!(expected.lines().count() <= size.1, "higher than the screen");
+        assert_eq!(anstream::adapter::strip_str(&shown(true)).to_string(), expected.replace('\n', "\r\n"));
+    }
+
+    #[test]
+    fn a_frame_is_the_table_with_the_time_below() {
+        let accounts =
+            [sample::account("jane@me.com", vec![sample::healthy("mutt", None, 3), sample::dead("nas", None)])];
+        check(
+            &sample::document(&accounts),
+            (80, 24),
+            "\
+jane@me.com
+  ✓ mutt  healthy  accepted 3 min ago · next check in 41 min
+  ✗ nas   revoked  accepted 6 h ago · next check in 23 h
+      Make a new one: account.apple.com → Sign-In and Security → App-Specific
+      Passwords, then:
+      keypulse replace nas
+      IMAP: NO [AUTHENTICATIONFAILED] Authentication Failed
+      SMTP: 535 5.7.8 Error: authentication failed
+
+1 healthy, 1 revoked · daemon running since 14:02
+
+20:00 · Ctrl-C ends",
+        );
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted() {
+        check(
+            &sample::document(&sample::accounts()),
+            (80, 8),
+            "\
+johnappleseed@icloud.com
+  ✗ thunderbird            revoked  accepted 6 h ago · next check in 23 h
+  ✗ nas          Synology  revoked  accepted 6 h ago · next check in 23 h
+
+  What happened  Stopped between 14:00 and 19:31. Most likely the Apple Account
+                 password was changed or reset, which revokes every app
+
+14 more lines · 20:00 · Ctrl-C ends",
+        );
     }
 }

@@ -30,10 +30,11 @@ fn keeps_to_itself(shown: Shown, script: Vec<Do>) -> impl Future<Output = Cause>
         for word in ["MAIL", "RCPT", "DATA", "Thunderbird", SECRET] {
             assert!(!heard.contains(word), "{caller}: {word} in {heard}");
         }
-        match posted {
-            Posted::NotIn { outcome: Outcome { finding: Finding::Inconclusive(cause), .. }, refused: false } => cause,
-            other => panic!("{caller}: {other:?}"),
-        }
+        let Posted::NotIn { outcome: Outcome { finding: Finding::Inconclusive(cause), .. }, refused: false } = posted
+        else {
+            panic!("{caller}: {posted:?}")
+        };
+        cause
     }
 }
 
