@@ -3,29 +3,32 @@
 //! Every step of the engine is committed here before anybody outside sees it. Secrets are not here: pairs are keyed digests,
 //! and the key lies beside the database. One process at a time holds the state: [`Store::open`] takes a lock.
 
+mod error;
 mod firsts;
 mod loss;
 mod past;
 mod sound;
 mod tally;
+mod write;
 
+pub use error::StoreError;
 pub use loss::Loss;
 pub use past::PastLogin;
 pub use sound::Soundness;
 
 use std::{
-    error, fmt, fs, io,
+    fs,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
-use serde::{Serialize, de::DeserializeOwned};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use serde::de::DeserializeOwned;
 
+use self::write::{json, write};
 use crate::{
     health::{
-        event::{AccountRow, AttemptRow, Memory, Record, StoredAccount},
-        name::Address,
+        event::{Memory, Record, StoredAccount},
         ration::Spent,
         schedule::{Anchor, DAY, Timestamp},
     },
@@ -85,89 +88,6 @@ pub struct Store {
     path: PathBuf,
     /// Held until the process ends. `None` where the state is only read.
     _lock: Option<fs::File>,
-}
-
-/// Why the state cannot be used.
-#[derive(Debug)]
-pub enum StoreError {
-    /// Another process holds it.
-    Held {
-        /// The state directory.
-        directory: PathBuf,
-    },
-    /// There is none yet. Only where it is read without being created.
-    Absent,
-    /// A file or directory could not be made, opened or locked.
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// SQLite says no.
-    Sqlite {
-        /// The database.
-        path: PathBuf,
-        /// Why.
-        source: rusqlite::Error,
-    },
-    /// It was written by a later version.
-    Newer {
-        /// The database.
-        path: PathBuf,
-        /// Its schema.
-        found: usize,
-    },
-    /// It is no longer what was written there.
-    Damaged {
-        /// The database.
-        path: PathBuf,
-        /// What is wrong with it, as a phrase.
-        what: String,
-    },
-    /// A row does not say what this version expects.
-    Row {
-        /// The database.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Held { directory } => write!(
-                f,
-                "use the state in {}: another keypulse is using it (see `keypulse status`; stop it, or give this one a \
-                 state directory of its own with KEYPULSE_STATE_DIR)",
-                directory.display()
-            ),
-            Self::Absent => f.write_str("read the state: there is none yet"),
-            Self::File { path, .. } => write!(f, "open {}", path.display()),
-            Self::Sqlite { path, .. } => write!(f, "use the database {}", path.display()),
-            Self::Newer { path, found } => write!(
-                f,
-                "use the database {}: it was written by a later version of keypulse (schema {found}, this one knows {}); \
-                 install that version, or move the file away to start afresh",
-                path.display(),
-                MIGRATIONS.len()
-            ),
-            Self::Damaged { path, what } => write!(f, "use the database {}: it is damaged: {what}", path.display()),
-            Self::Row { path, .. } => write!(f, "understand a row of the database {}", path.display()),
-        }
-    }
-}
-
-impl error::Error for StoreError {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        match self {
-            Self::Held { .. } | Self::Absent | Self::Newer { .. } | Self::Damaged { .. } => None,
-            Self::File { source, .. } => Some(source),
-            Self::Sqlite { source, .. } => Some(source),
-            Self::Row { source, .. } => Some(source),
-        }
-    }
 }
 
 impl Store {
@@ -417,193 +337,5 @@ fn private(path: &Path) -> Result<fs::File, StoreError> {
     opened.map_err(|source| StoreError::File { path: path.to_owned(), source })
 }
 
-fn json(value: &impl Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|source| rusqlite::Error::ToSqlConversionFailure(Box::new(source)))
-}
-
-/// SQLite's integers are signed; our numbers start at one and never come near the limit.
-fn number(id: u64) -> i64 {
-    i64::try_from(id).unwrap_or(i64::MAX)
-}
-
-fn write(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
-    match record {
-        Record::Account(row) => write_account(transaction, row),
-        Record::Attempt(row) => write_attempt(transaction, row),
-        Record::Spent { account, spent } => {
-            let row = params![number(spent.id), account.key(), spent.at.as_millis()];
-            transaction.prepare_cached("REPLACE INTO ration VALUES (?, ?, ?)")?.execute(row).map(drop)
-        }
-        Record::GivenBack { id } => {
-            transaction.prepare_cached("DELETE FROM ration WHERE id = ?")?.execute([number(*id)]).map(drop)
-        }
-        Record::Transition(transition) => {
-            let id = number(transition.id);
-            let at = transition.at.as_millis();
-            let (account, name) = (transition.account.key(), transition.credential.as_str());
-            let row = params![id, at, account, name, json(transition)?];
-            transaction.prepare_cached("REPLACE INTO transitions VALUES (?, ?, ?, ?, ?)")?.execute(row).map(drop)
-        }
-        Record::Ruling(ruling) => {
-            let row = params![ruling.at.as_millis(), ruling.account.key(), ruling.secret, json(ruling)?];
-            transaction.prepare_cached("INSERT INTO rulings VALUES (NULL, ?, ?, ?, ?)")?.execute(row).map(drop)
-        }
-        Record::Pause { until: Some(until) } => {
-            transaction.execute("REPLACE INTO meta VALUES ('paused_until', ?)", [json(until)?]).map(drop)
-        }
-        Record::Pause { until: None } => {
-            transaction.execute("DELETE FROM meta WHERE key = 'paused_until'", []).map(drop)
-        }
-        Record::Mail { trouble: Some(trouble) } => {
-            transaction.execute("REPLACE INTO meta VALUES ('mail', ?)", [json(trouble)?]).map(drop)
-        }
-        Record::Mail { trouble: None } => transaction.execute("DELETE FROM meta WHERE key = 'mail'", []).map(drop),
-        Record::Incident { account, file } => {
-            let resolved_at = file.incident.resolved_at.map(Timestamp::as_millis);
-            let row = params![number(file.incident.id), account.key(), resolved_at, json(file)?];
-            transaction.prepare_cached("REPLACE INTO incidents VALUES (?, ?, ?, ?)")?.execute(row).map(drop)
-        }
-        Record::Delivery { account, delivery } => {
-            let (id, incident) = (number(delivery.id), number(delivery.incident));
-            let settled = delivery.state.is_settled();
-            let row = params![id, account.key(), incident, delivery.channel.as_str(), settled, json(delivery)?];
-            transaction.prepare_cached("REPLACE INTO deliveries VALUES (?, ?, ?, ?, ?, ?)")?.execute(row).map(drop)
-        }
-    }
-}
-
-fn write_account(transaction: &Transaction<'_>, row: &AccountRow) -> rusqlite::Result<()> {
-    let account = row.address.key();
-    transaction.execute("REPLACE INTO accounts VALUES (?, ?)", params![account, json(&row.memory)?])?;
-    transaction.execute("DELETE FROM credentials WHERE account = ?", [&account])?;
-    let mut statement = transaction.prepare_cached("INSERT INTO credentials VALUES (?, ?, ?, ?)")?;
-    for (position, credential) in (0_i64..).zip(&row.credentials) {
-        statement.execute(params![account, credential.name.as_str(), position, json(credential)?])?;
-    }
-    transaction.execute("DELETE FROM pairs WHERE account = ?", [&account])?;
-    let mut statement = transaction.prepare_cached("INSERT INTO pairs VALUES (?, ?, ?, ?, ?)")?;
-    for login in &row.logins {
-        let digests = (login.fingerprint.secret.0, login.fingerprint.pairs.imap.0, login.fingerprint.pairs.smtp.0);
-        statement.execute(params![account, digests.0, digests.1, digests.2, json(login)?])?;
-    }
-    Ok(())
-}
-
-fn write_attempt(transaction: &Transaction<'_>, row: &AttemptRow) -> rusqlite::Result<()> {
-    let outcome = &row.outcome;
-    let took = outcome.took.map(|took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
-    let why = json(&row.why)?;
-    transaction
-        .prepare_cached("REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
-        .execute(params![
-            number(row.id),
-            row.at.as_millis(),
-            Address::key(&row.account),
-            row.credential.as_str(),
-            row.service.as_str(),
-            why,
-            outcome.finding.as_str(),
-            outcome.finding.cause().map(crate::health::evidence::Cause::as_str),
-            outcome.code,
-            outcome.detail,
-            took,
-            row.secret.tag(),
-            number(row.round),
-        ])
-        .map(drop)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    fn anchor() -> Anchor {
-        Anchor { boot: None, since_boot_ms: 5, wall_ms: 7, at: Timestamp::from_millis(9) }
-    }
-
-    #[test]
-    fn a_second_process_is_refused_and_told_what_to_do() {
-        let directory = tempfile::tempdir().unwrap();
-        let _first = Store::open(directory.path()).unwrap();
-        let error = Store::open(directory.path()).unwrap_err();
-        assert!(matches!(error, StoreError::Held { .. }));
-        assert!(error.to_string().contains("another keypulse"), "{error}");
-    }
-
-    #[test]
-    fn files_are_made_private() {
-        let directory = tempfile::tempdir().unwrap();
-        let state = directory.path().join("deep/state");
-        let mut store = Store::open(&state).unwrap();
-        store.commit(&[], &anchor()).unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode(&state), 0o700);
-        for entry in fs::read_dir(&state).unwrap() {
-            let path = entry.unwrap().path();
-            assert_eq!(mode(&path), 0o600, "{}", path.display());
-        }
-    }
-
-    #[test]
-    fn a_database_of_a_later_version_is_left_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path()).unwrap();
-        store.connection.pragma_update(None, "user_version", 99).unwrap();
-        drop(store);
-        assert!(matches!(Store::open(directory.path()).unwrap_err(), StoreError::Newer { found: 99, .. }));
-        assert!(matches!(Store::look(directory.path()).unwrap_err(), StoreError::Newer { found: 99, .. }));
-    }
-
-    #[test]
-    fn what_is_committed_comes_back() {
-        let directory = tempfile::tempdir().unwrap();
-        let account = Address::new("John@iCloud.com").unwrap();
-        let spent = Spent { id: 3, at: Timestamp::from_millis(40) };
-        {
-            let mut store = Store::open(directory.path()).unwrap();
-            let records = [
-                Record::Spent { account: account.clone(), spent },
-                Record::Spent { account: account.clone(), spent: Spent { id: 4, at: Timestamp::from_millis(41) } },
-                Record::GivenBack { id: 4 },
-            ];
-            store.commit(&records, &anchor()).unwrap();
-        }
-        let store = Store::open(directory.path()).unwrap();
-        let memory = store.memory().unwrap();
-        assert_eq!(memory.accounts["john@icloud.com"].spent, [spent]);
-        assert_eq!(memory.last_id, 3);
-        assert_eq!(store.anchor().unwrap(), Some(anchor()));
-    }
-
-    /// What the first released schema held, as its code wrote it.
-    #[test]
-    fn a_database_of_schema_1_is_brought_up_to_date() {
-        let directory = tempfile::tempdir().unwrap();
-        {
-            let connection = Connection::open(directory.path().join(FILE)).unwrap();
-            connection.execute_batch(MIGRATIONS[0]).unwrap();
-            connection.pragma_update(None, "user_version", 1).unwrap();
-            let attempt = r#"INSERT INTO attempts VALUES (7, 1000, 'john@icloud.com', 'mutt', 'imap', '"routine"',
-                'inconclusive', 'offline', NULL, 'no route', NULL)"#;
-            connection.execute_batch(attempt).unwrap();
-        }
-        assert!(matches!(Store::look(directory.path()), Ok(store) if store.version().unwrap() == 1));
-        let store = Store::open(directory.path()).unwrap();
-        assert_eq!(store.version().unwrap(), MIGRATIONS.len());
-        assert_eq!(store.memory().unwrap().last_id, 7);
-        let query = "SELECT detail, secret, round FROM attempts";
-        let row = store.connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        let row: (String, Option<String>, Option<i64>) = row.unwrap();
-        assert_eq!(row, ("no route".to_owned(), None, None));
-    }
-
-    #[test]
-    fn no_state_is_told_from_a_broken_one() {
-        let directory = tempfile::tempdir().unwrap();
-        assert!(matches!(Store::look(directory.path()).unwrap_err(), StoreError::Absent));
-        fs::write(directory.path().join(FILE), "this is not a database, not at all, by no means").unwrap();
-        assert!(matches!(Store::open(directory.path()).unwrap_err(), StoreError::Sqlite { .. }));
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 
-use super::{FILE, Store, StoreError, hold, json, private};
+use super::{FILE, Store, StoreError, hold, private, write::json};
 use crate::health::{name::Digest, schedule::Timestamp};
 
 /// The new database until it takes its place.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::{Store, StoreError, json};
+use super::{Store, StoreError, write::json};
 use crate::health::{
     evidence::{Finding, Service},
     tally::Tally,
