@@ -1,4 +1,4 @@
-# Homebrew formula. A release fills in where its sources are and their checksum.
+# Homebrew formula. `packaging/recipes` fills in what changes with a release.
 class Keypulse < Formula
   desc "Watches Apple app-specific passwords for iCloud Mail"
   homepage "https://example.org/keypulse"

@@ -225,11 +225,35 @@ fn arch_gets_the_same_files() {
 }
 
 #[test]
-fn recipes_and_this_version_agree() {
-    let read = |path: &str| fs::read_to_string(Path::new(ROOT).join(path)).unwrap();
-    let version = env!("CARGO_PKG_VERSION");
-    assert!(read("packaging/aur/PKGBUILD").contains(&format!("\npkgver={version}\n")));
-    assert!(read("packaging/homebrew/keypulse.rb").contains(&format!("/keypulse-{version}.tar.gz\"\n")));
+fn a_release_is_filled_into_the_recipes_from_one_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = ["Cargo.toml", "packaging/recipes", "packaging/aur/PKGBUILD", "packaging/homebrew/keypulse.rb"];
+    for file in files {
+        fs::create_dir_all(dir.path().join(file).parent().unwrap()).unwrap();
+        fs::copy(Path::new(ROOT).join(file), dir.path().join(file)).unwrap();
+    }
+    let all = |root: &Path| files.map(|file| fs::read_to_string(root.join(file)).unwrap());
+    let fill = |arguments: &[&Path]| run(clean(dir.path().join("packaging/recipes")).args(arguments), "").ok();
+    fill(&[]);
+    assert_eq!(all(dir.path()), all(Path::new(ROOT)), "the recipes are of this version, and of where Cargo.toml says");
+
+    let cargo = fs::read_to_string(dir.path().join("Cargo.toml")).unwrap();
+    let cargo = cargo.replacen(&format!("version = \"{VERSION}\""), "version = \"7.8.9\"", 1);
+    let cargo = cargo.replace("https://example.org/keypulse", "https://kp.example/home");
+    fs::write(dir.path().join("Cargo.toml"), cargo).unwrap();
+    fs::write(dir.path().join("archive"), "abc").unwrap();
+    fill(&[&dir.path().join("archive")]);
+    let [_, _, aur, brew] = all(dir.path());
+    // FIPS 180-2, appendix B.1
+    let sum = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    for line in ["pkgver=7.8.9", "url='https://kp.example/home'", &format!("sha256sums=('{sum}')")] {
+        assert!(aur.lines().any(|found| found == line), "{line} in {aur}");
+    }
+    let url = "https://kp.example/home/keypulse-7.8.9.tar.gz";
+    for line in [&*format!("  url \"{url}\""), "  homepage \"https://kp.example/home\"", &format!("  sha256 \"{sum}\"")]
+    {
+        assert!(brew.lines().any(|found| found == line), "{line} in {brew}");
+    }
 }
 
 #[test]
@@ -241,7 +265,8 @@ fn the_workflow_is_yaml_and_runs_everything() {
             words.push(word.into_owned());
         }
     }
-    for word in ["linux", "macos", "debian:12", ".ci/run", "cargo test --locked"] {
+    for word in ["linux", "macos", "debian:12", ".ci/run", "cargo test --locked", "tests/check-dependencies advisories"]
+    {
         assert!(words.iter().any(|found| found == word), "{word} in {words:?}");
     }
 }
