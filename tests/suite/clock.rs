@@ -1,5 +1,6 @@
-//! A wall clock that is set ahead and back by a year. libfaketime gives the daemon another wall clock; the boot clock, which
-//! keypulse counts by, is the machine's.
+//! Clocks that go wrong. A wall clock that is set ahead and back by a year: libfaketime gives the daemon another one; the boot
+//! clock, which keypulse counts by, is the machine's. And a machine that slept: while it does, the boot clock goes on and the
+//! monotonic one stands still, and libfaketime sets the daemon's monotonic clock back by as much.
 
 use std::{fs, path::PathBuf};
 
@@ -49,6 +50,56 @@ impl Machine {
         fs::write(&new, by).unwrap();
         fs::rename(new, clock).unwrap();
     }
+}
+
+/// A machine that nobody tells of sleep: without logind, as on others than systemd's.
+#[test]
+fn a_sleep_that_nobody_tells_of_is_seen_by_the_clocks_and_everything_is_checked_once() {
+    let icloud = ICloud::start();
+    let home = Keypulse::new();
+    let clock = home.home().join("clock");
+    let keypulse = home
+        .env("LD_PRELOAD", library().to_str().unwrap())
+        .env("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap())
+        .env("FAKETIME_NO_CACHE", "1");
+    let set = |by: &str| {
+        let new = keypulse.home().join("clock.new");
+        fs::write(&new, by).unwrap();
+        fs::rename(new, &clock).unwrap();
+    };
+    set("+0");
+    let settings = Settings::for_icloud(&icloud).only_on_request().account(ADDRESS);
+    let settings = ["mutt", "nas"].iter().fold(settings, |settings, name| {
+        settings.credential_file(name, &keypulse.secret(name, &icloud.world.new_password(ADDRESS)))
+    });
+    keypulse.configure(&settings);
+    let daemon = keypulse.run();
+    daemon.until("all healthy", |status| status["counts"]["healthy"] == 2);
+    let logins = || icloud.world.logins().len();
+    assert_eq!(logins(), 4);
+    // It looks whenever something wakes it. A monotonic clock that is ahead tells of no sleep, …
+    set("+4s");
+    daemon.reload();
+    daemon.until_log("configuration read again");
+    assert!(!daemon.log().contains("the machine slept"), "{}", daemon.log());
+    // … and one that fell behind, of one.
+    set("+2s");
+    daemon.reload();
+    daemon.until_log("the machine slept");
+    daemon.until("another check of each", |_| logins() >= 8);
+    let planned = |status: &Value, name: &str| {
+        let time = |value: &Value| value.as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        let (at, now) = (time(&credential(status, name)["next_check_at"]), time(&status["generated_at"]));
+        at.zip(now).is_some_and(|(at, now)| at.duration_since(now).as_mins() > 30)
+    };
+    let status = daemon.until("nothing more to do", |status| planned(status, "mutt") && planned(status, "nas"));
+    assert_eq!(status["counts"]["healthy"], 2, "{status:#}");
+    assert_eq!(
+        (logins(), daemon.log().matches("the machine slept").count()),
+        (8, 1),
+        "once is enough: {}",
+        daemon.log()
+    );
 }
 
 /// Wherever the architecture puts it.

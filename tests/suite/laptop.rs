@@ -1,7 +1,8 @@
 //! Sleep, and networks that come and go, through the real binary: logind and NetworkManager as python-dbusmock plays them, and
 //! the kernel's own routes in a network that one test has for itself.
 //!
-//! What needs a machine that really sleeps is in `health/tests/machine.rs` and `host/machine/sleep.rs`.
+//! A sleep that only the clocks tell of is in `clock.rs`. What is left for a machine that really sleeps: that the kernel then wakes
+//! the loop at once (`host/machine/sleep.rs`).
 
 use keypulse::{
     health::evidence::Service,

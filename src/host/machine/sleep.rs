@@ -93,6 +93,9 @@ mod linux {
 
     /// A timer of the wall clock that never goes off, and is cancelled when that clock is set. To the kernel a resume is that
     /// (`timerfd_create(2)`, TFD_TIMER_CANCEL_ON_SET; `timerfd_resume` in kernel/time/timekeeping.c).
+    ///
+    /// No test sees it cancelled: that takes a machine that sleeps, or one whose clock may be set. A time namespace
+    /// (`time_namespaces(7)`) has no wall clock of its own, and its other clocks are set before anything runs in it.
     pub(super) fn timer() -> Option<AsyncFd<OwnedFd>> {
         let timer = timerfd_create(TimerfdClockId::Realtime, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC).ok()?;
         arm(&timer)?;
