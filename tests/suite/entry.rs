@@ -203,6 +203,13 @@ fn ctrl_c_leaves_nothing_at_each_step() {
     waiting.keys("w\r");
     waiting.next("left, Ctrl-C stops");
     stop(waiting);
+    // At the last question.
+    scene.icloud.world.set_fault(Service::Smtp, Some(Fault::ConnectionRefused));
+    scene.icloud.world.set_password(ADDRESS, PASSWORD);
+    let mut terminal = scene.add();
+    terminal.password(QUESTION, PASSWORD);
+    terminal.next("Store it all the same?");
+    stop(terminal);
     // In a login.
     scene.icloud.set_fault(Some(&Fault::Hang(Stage::Greeting)));
     let mut terminal = scene.add();

@@ -236,6 +236,31 @@ fn what_another_program_keeps_is_waited_for() {
 }
 
 #[test]
+fn ctrl_c_ends_the_wait_for_another_program() {
+    let icloud = ICloud::start();
+    let keypulse = with_browser(Keypulse::new());
+    icloud.world.set_password(ADDRESS, OLD[0]);
+    let file = keypulse.secret("nas", OLD[0]);
+    keypulse.configure(&Settings::for_icloud(&icloud).account(ADDRESS).credential_file("nas", &file));
+    let _daemon = kill(&icloud, &keypulse, &["nas"]);
+    let config = fs::read(keypulse.config_file()).unwrap();
+    for waiting in [false, true] {
+        let mut terminal = Terminal::run(&keypulse, &["replace"]);
+        terminal.next("nas.secret: write the new one there");
+        terminal.next("Which? ");
+        if waiting {
+            terminal.keys("w\r");
+            terminal.next("Waiting for it to change");
+        }
+        terminal.keys("\u{3}");
+        terminal.next("Stopped; what was stored stays stored.");
+        assert_eq!(terminal.end(), (Some(130), true), "{}", terminal.screen());
+        assert_eq!(fs::read_to_string(&file).unwrap().trim(), OLD[0]);
+        assert_eq!(fs::read(keypulse.config_file()).unwrap(), config);
+    }
+}
+
+#[test]
 fn what_still_holds_a_dead_password_is_named_and_nothing_is_run() {
     let icloud = ICloud::start();
     let keypulse = Keypulse::new();

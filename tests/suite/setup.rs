@@ -6,6 +6,7 @@ use crate::lab::{Bus, Dunst, ICloud, Keypulse, Keyring, Settings, Terminal, User
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
 const PASSWORD: &str = "abcd-efgh-ijkl-mnop";
+const WRONG: &str = "zzzz-zzzz-zzzz-zzzz";
 const QUESTION: &str = "App-specific password, not shown (Enter alone skips): ";
 
 /// A person with a keyring and a simulated iCloud, whose programs have no iCloud login.
@@ -174,6 +175,77 @@ fn ctrl_c_leaves_nothing_half_done_at_each_question() {
         }
     }
     assert_eq!(scene.icloud.connections(), 0);
+}
+
+/// Up to the choice after a refusal.
+#[track_caller]
+fn refused(scene: &Scene<'_>) -> Terminal {
+    let mut terminal = Terminal::run(&scene.keypulse, &["setup"]);
+    enter_wrongly(&mut terminal);
+    terminal
+}
+
+#[track_caller]
+fn enter_wrongly(terminal: &mut Terminal) {
+    terminal.answer("Add an app-specific password now? [Y/n] ", "");
+    terminal.answer("iCloud Mail address (Enter alone skips): ", ADDRESS);
+    terminal.answer("Which program uses it", "mutt");
+    terminal.password(QUESTION, WRONG);
+    terminal.next("IMAP as johnappleseed: refused");
+    terminal.next("Which? ");
+}
+
+#[test]
+fn a_refused_password_is_given_up_or_typed_again_and_setup_goes_on() {
+    let bus = Bus::start();
+    let scene = Scene::set(&bus);
+    let before = scene.config();
+    let mut terminal = refused(&scene);
+    terminal.keys("\u{3}");
+    assert_eq!(terminal.end(), (Some(130), true), "{}", terminal.screen());
+    assert_eq!((scene.config(), scene.keyring.lookup("keypulse", "mutt")), (before.clone(), None));
+
+    let mut terminal = refused(&scene);
+    terminal.keys("g\r");
+    terminal.next("it is not an app-specific password, or was typed wrongly");
+    terminal.password(QUESTION, "");
+    enter_wrongly(&mut terminal);
+    assert_eq!((scene.config(), scene.keyring.lookup("keypulse", "mutt")), (before, None));
+    terminal.keys("t\r");
+    terminal.password(QUESTION, PASSWORD);
+    terminal.next("✓ mutt: accepted by IMAP and SMTP, stored");
+    terminal.answer("1 password is watched. Add another? [y/N] ", "");
+    terminal.answer("Send a test notification? [Y/n] ", "n");
+    terminal.answer("now and at every login? [Y/n] ", "n");
+    terminal.next("1 healthy");
+    assert_eq!(terminal.end(), (Some(0), true), "{}", terminal.screen());
+    assert_eq!(scene.keyring.lookup("keypulse", "mutt").as_deref(), Some(PASSWORD));
+    assert!(!terminal.screen().contains("zzzz"), "{}", terminal.screen());
+}
+
+/// What another program has: Ctrl-C at each question about it, too.
+#[test]
+fn ctrl_c_leaves_what_programs_have_alone() {
+    let keypulse = Keypulse::new();
+    let secret = keypulse.secret("mail", PASSWORD);
+    let mbsync = format!(
+        "IMAPStore icloud\nHost imap.mail.me.com\nUser johnappleseed@icloud.com\nPassCmd \"cat {}\"\nTLSType IMAPS\n",
+        secret.display()
+    );
+    fs::write(keypulse.home().join(".mbsyncrc"), mbsync).unwrap();
+    let mut terminal = Terminal::run(&keypulse, &["setup"]);
+    terminal.next("Watch those that can be read, where your programs keep them? [Y/n] ");
+    terminal.keys("\u{3}");
+    assert_eq!(terminal.end(), (Some(130), true), "{}", terminal.screen());
+    assert!(!keypulse.config_file().exists(), "{}", terminal.screen());
+
+    let mut terminal = Terminal::run(&keypulse, &["setup"]);
+    terminal.answer("Watch those that can be read, where your programs keep them? [Y/n] ", "");
+    terminal.next("1 password is watched. Add another? [y/N] ");
+    terminal.keys("\u{3}");
+    assert_eq!(terminal.end(), (Some(130), true), "{}", terminal.screen());
+    // What was answered with yes is done, whole.
+    assert_eq!(keypulse.command(&["config", "check"]).code, 0);
 }
 
 #[test]
