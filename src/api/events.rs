@@ -9,6 +9,7 @@ use super::{
     document::{AccountDocument, IncidentDocument, SCHEMA},
 };
 use crate::health::{
+    alert::Message,
     credential::{Health, Transition},
     incident::{Incident, IncidentCause},
     name::{Address, CredentialName},
@@ -117,15 +118,40 @@ pub struct IncidentMessage {
     pub event: IncidentEvent,
     /// The account as in the status document, with this incident.
     pub account: AccountDocument,
+    /// The same for people. (Beyond the contract; none from a daemon of before.)
+    #[serde(default)]
+    pub message: Option<Words>,
+}
+
+/// What a person reads: plain text, with the way to Apple in words and no link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Words {
+    /// One line.
+    pub title: String,
+    /// A few.
+    pub body: String,
+}
+
+impl From<Message> for Words {
+    fn from(Message { title, body, critical: _ }: Message) -> Self {
+        Self { title, body }
+    }
 }
 
 impl IncidentMessage {
-    /// `incident` takes the place of the account's open one, so that a closed incident can be told.
+    /// `incident` takes the place of the account's open one, so that a closed incident can be told; `words` are
+    /// [`alert::letter`](crate::health::alert::letter)'s.
     #[must_use]
-    pub fn build(event: IncidentEvent, account: &AccountStatus, incident: &Incident, offset_ms: i64) -> Self {
+    pub fn build(
+        event: IncidentEvent,
+        account: &AccountStatus,
+        incident: &Incident,
+        words: Message,
+        offset_ms: i64,
+    ) -> Self {
         let mut account = AccountDocument::build(account, offset_ms);
         account.incident = Some(IncidentDocument::build(incident, offset_ms));
-        Self { schema: SCHEMA, event, account }
+        Self { schema: SCHEMA, event, account, message: Some(words.into()) }
     }
 }
 
@@ -217,12 +243,14 @@ mod tests {
         let mut account = sample::accounts().remove(0);
         let mut closed = account.incident.take().unwrap();
         closed.resolved_at = Some(sample::NOW);
-        let message = IncidentMessage::build(IncidentEvent::Resolved, &account, &closed, 0);
+        let words = Message { title: "iCloud works again".to_owned(), body: "…".to_owned(), critical: false };
+        let message = IncidentMessage::build(IncidentEvent::Resolved, &account, &closed, words, 0);
         let json = serde_json::to_value(&message).unwrap();
         assert_eq!(json["schema"], 1);
         assert_eq!(json["event"], "incident-resolved");
         assert_eq!(json["account"]["address"], "johnappleseed@icloud.com");
         assert_eq!(json["account"]["incident"]["resolved_at"], "2026-11-22T20:00:00Z");
+        assert_eq!(json["message"], serde_json::json!({"title": "iCloud works again", "body": "…"}));
         let event = StreamEvent::Incident(message);
         assert_eq!(StreamEvent::parse(&event.frame()).unwrap(), Some(event));
     }

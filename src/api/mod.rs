@@ -23,7 +23,7 @@ pub mod unknown;
 
 pub use client::{Checked, Client, ClientError};
 pub use document::{AccountDocument, DaemonDocument, DaemonInfo, EmailDocument, ProgramDocument, StatusDocument};
-pub use events::{IncidentEvent, IncidentMessage, StreamEvent, TransitionDocument};
+pub use events::{IncidentEvent, IncidentMessage, StreamEvent, TransitionDocument, Words};
 pub use explain::ExplainDocument;
 pub use history::{HistoryQuery, PastError, Since};
 pub use problem::Problem;

@@ -13,7 +13,9 @@ use crate::{
     health::{
         alert::{self, Message},
         event::{Event, Handover, Order},
+        incident::Incident,
         outbox::{Channel, Tidings},
+        view::AccountStatus,
     },
     host::{
         clock,
@@ -165,7 +167,7 @@ impl Daemon {
         let Some(hook) = self.heart.config().notify.hook.clone() else { return self.answer(id, Handover::Done(None)) };
         let Some(incident) = order.account.incident.clone() else { return self.answer(id, Handover::Done(None)) };
         let event = IncidentEvent::from(order.delivery.tidings);
-        let message = IncidentMessage::build(event, &order.account, &incident, self.heart.offset_ms());
+        let message = self.incident_message(order.delivery.tidings, &order.account, &incident);
         let told = HookEvent {
             event,
             account: order.account.address.clone(),
@@ -179,6 +181,20 @@ impl Daemon {
             let result = hook::run(&hook.command, told).await;
             drop(steps.send(Handing::Hook { id, event, result }));
         });
+    }
+
+    /// An incident as other programs are told of it.
+    pub(super) fn incident_message(
+        &self,
+        tidings: Tidings,
+        account: &AccountStatus,
+        incident: &Incident,
+    ) -> IncidentMessage {
+        let (now, offset) = (self.heart.now(), self.heart.offset_ms());
+        let local = |at| clock::local(at, now, offset);
+        let words = alert::letter(tidings, &account.address, incident, &account.credentials, &local);
+        let words = if self.options.test { words.test() } else { words };
+        IncidentMessage::build(IncidentEvent::from(tidings), account, incident, words, offset)
     }
 
     fn hooked(&mut self, id: u64, event: IncidentEvent, result: Result<(), HookError>) -> Result<(), RunError> {

@@ -38,8 +38,8 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     api::{
-        self, DaemonInfo, IncidentEvent, IncidentMessage, ProgramDocument, Request, StatusDocument, StreamEvent,
-        TransitionDocument, UnknownName,
+        self, DaemonInfo, IncidentEvent, ProgramDocument, Request, StatusDocument, StreamEvent, TransitionDocument,
+        UnknownName,
     },
     config::{self, ConfigError},
     health::{
@@ -362,7 +362,7 @@ impl Daemon {
                     let event = IncidentEvent::from(tidings);
                     let names: Vec<&str> = incident.credentials.iter().map(CredentialName::as_str).collect();
                     info!(cause = %incident.cause, "{}: {}", event.as_str(), names.join(", "));
-                    let message = IncidentMessage::build(event, &account, &incident, self.heart.offset_ms());
+                    let message = self.incident_message(tidings, &account, &incident);
                     drop(self.stream.send(StreamEvent::Incident(message)));
                 }
                 Outward::Deliver(order) => self.deliver(&order),

@@ -49,13 +49,14 @@ pub(super) fn messages(played: &[Played]) -> Vec<Message> {
         let incident = account.incident.as_ref()?;
         let local = |at| clock::local(at, told.at, *offset);
         let (tidings, credentials) = (delivery.tidings, &account.credentials);
+        let for_programs = alert::letter(tidings, &account.address, incident, credentials, &local).test();
         let words = match delivery.channel {
-            Channel::Desktop => alert::message(tidings, &account.address, incident, credentials, &local),
-            Channel::Hook => alert::letter(tidings, &account.address, incident, credentials, &local),
+            Channel::Desktop => alert::message(tidings, &account.address, incident, credentials, &local).test(),
+            Channel::Hook => for_programs.clone(),
             Channel::Email => {
                 let sender = letter::sender(told.at, *offset);
                 let dated = |at| letter::dated(at, *offset);
-                alert::mail(tidings, &account.address, incident, credentials, &dated, &sender)
+                alert::mail(tidings, &account.address, incident, credentials, &dated, &sender).test()
             }
         };
         Some(Message {
@@ -64,8 +65,8 @@ pub(super) fn messages(played: &[Played]) -> Vec<Message> {
             cause: incident.cause,
             account: account.address.clone(),
             incident: incident.id,
-            words: words.test(),
-            payload: IncidentMessage::build(IncidentEvent::from(tidings), account, incident, *offset),
+            words,
+            payload: IncidentMessage::build(IncidentEvent::from(tidings), account, incident, for_programs, *offset),
         })
     })
     .collect()

@@ -44,6 +44,12 @@ fn events_stream_transitions_and_incidents() {
     stream.until("transition", |data| data["to"] == "healthy");
     let resolved = stream.until("incident", |data| data["event"] == "incident-resolved");
     assert!(resolved["account"]["incident"]["resolved_at"].is_string(), "{resolved:#}");
+    // As for hooks: the object, and the words for people.
+    for event in [&opened, &resolved] {
+        let keys: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["account", "event", "message", "schema"], "{event:#}");
+        assert!(event["message"]["title"].as_str().unwrap().ends_with(ADDRESS), "{event:#}");
+    }
 }
 
 /// A reader of `GET /v1/events`, as curl is one.

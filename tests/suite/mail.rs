@@ -115,7 +115,15 @@ fn a_death_and_its_end_are_read_in_the_mailbox() {
     assert_eq!(over.references, opened.references, "one thread");
     assert_ne!(over.id, opened.id);
     assert!(over.text.contains("It began at ") && !over.text.contains("What to do"), "{}", over.text);
-    hook.until("incident-resolved");
+    // The hook is given the same words, and no link either.
+    let told = [hook.until("incident-opened"), hook.until("incident-resolved")];
+    assert_eq!(told.each_ref().map(|told| told["message"]["title"].as_str().unwrap()), [REVOKED, OVER]);
+    for told in told {
+        let body = told["message"]["body"].as_str().unwrap();
+        assert!(body.ends_with("\nkeypulse never asks for the main password."), "{body}");
+        let all = told.to_string();
+        assert!(!all.contains("://") && !all.contains("apple.com"), "no link: {all}");
+    }
     assert_eq!(mailbox.subjects(), [REVOKED, OVER]);
     let log = daemon.log();
     for secret in [SENDERS, OLD, NEW] {

@@ -56,6 +56,8 @@ fn the_hook_is_told_that_it_is_a_test() {
     let told: serde_json::Value = serde_json::from_str(&read("in")).unwrap();
     assert_eq!((&told["schema"], &told["event"]), (&1.into(), &"incident-opened".into()));
     assert_eq!(told["account"]["credentials"][0]["name"], "test");
+    let title = told["message"]["title"].as_str().unwrap();
+    assert!(title.starts_with("Test: ") && title.ends_with("test@example.com"), "{title}");
 
     keypulse.configure(&settings().hook(&["sh", "-c", "echo no such room >&2; exit 3"]));
     let output = keypulse.command(&["notify-test"]);

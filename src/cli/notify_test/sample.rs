@@ -6,14 +6,19 @@ use crate::{
     cli::Exit,
     config::Config,
     health::{
+        alert,
         credential::Health,
         evidence::{Finding, Service},
         incident::{Incident, IncidentCause},
         name::{Address, CredentialName},
+        outbox::Tidings,
         schedule::Timestamp,
         view::{AccountStatus, CredentialStatus, ServiceStatus},
     },
-    host::{clock::Clock, hook::HookEvent},
+    host::{
+        clock::{self, Clock},
+        hook::HookEvent,
+    },
 };
 
 /// An incident as hooks are told of one.
@@ -44,7 +49,9 @@ pub(super) fn event() -> Result<HookEvent, Exit> {
         credentials: vec![revoked(name, now)],
     };
     let event = IncidentEvent::Opened;
-    let message = IncidentMessage::build(event, &account, &incident, clock.offset_ms());
+    let local = |at| clock::local(at, now, clock.offset_ms());
+    let words = alert::letter(Tidings::Opened, &address, &incident, &account.credentials, &local).test();
+    let message = IncidentMessage::build(event, &account, &incident, words, clock.offset_ms());
     let payload = serde_json::to_value(&message).map_err(Exit::failed)?;
     Ok(HookEvent { event, account: address, cause: incident.cause, payload, test: true })
 }
