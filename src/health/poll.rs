@@ -58,7 +58,6 @@ impl Engine {
             Some((alike.is_empty(), login.fingerprint, service))
         });
         let next = next.min_by_key(|(other, ..)| *other).map(|(_, fingerprint, service)| (fingerprint, service));
-        let leads = account.leader().is_some_and(|leader| leader.fingerprint == poll.leader);
         match next {
             Some((fingerprint, service)) if account.refused_siblings(&poll) < ENOUGH_SIBLINGS => {
                 if let Some(login) = account.login_mut(fingerprint) {
@@ -66,7 +65,7 @@ impl Engine {
                     account.dirty = true;
                 }
             }
-            Some(_) | None if leads => {} // all are asked: the leader's verdict decides
+            // All are asked. Where the leader is not dead yet, its verdict takes up what they said.
             Some(_) | None => self.give_up_poll(index, now),
         }
     }

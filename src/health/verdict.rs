@@ -295,12 +295,9 @@ fn confirmation_at(suspicion: &Suspicion, policy: &Policy, dice: &mut Dice) -> T
         (2, Some(second)) => (first + policy.lengthened(late, dice)).max(second + policy.lengthened(soon, dice)),
         (_, Some(_)) => {
             let hold = policy.outage_hold;
-            [hold / 6, hold / 2, hold]
-                .into_iter()
-                .map(|wait| first + wait)
-                .find(|at| *at > suspicion.last_at)
-                .unwrap_or(first + hold)
-                .max(suspicion.last_at + soon)
+            let soonest = suspicion.last_at + soon;
+            let mut times = [hold / 6, hold / 2, hold].into_iter().map(|wait| first + wait);
+            times.find(|at| *at > suspicion.last_at).map_or(soonest, |at| at.max(soonest))
         }
     }
 }

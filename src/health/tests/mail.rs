@@ -41,6 +41,46 @@ fn a_healthy_login_is_lent_and_no_round_of_its_account_begins_meanwhile() {
 }
 
 #[test]
+fn a_message_that_went_out_is_no_reason_to_look() {
+    let world = World::settled(&[1, 1]);
+    let (mut engine, now) = (world.engine().clone(), world.now());
+    let (login, _) = engine.lend(&loan(1), now).unwrap();
+    let actions = engine.handle(ended(loan(1), login, false), now);
+    assert!(!actions.iter().any(|action| matches!(action, Action::ReadSecret { .. })), "{actions:?}");
+}
+
+#[test]
+fn one_that_smtp_refuses_is_not_lent_and_one_that_only_imap_refuses_is() {
+    let lend = |refusing: Service| {
+        let mut world = World::settled(&[1]);
+        *world.outside.weather.of_mut(refusing) = Weather::RefusesAll;
+        world.event(Event::Check { request: 1, names: Vec::new() });
+        assert_eq!(world.health("a0"), Health::Degraded);
+        world.engine().clone().lend(&loan(1), world.now()).map(drop)
+    };
+    assert_eq!(lend(Service::Smtp), Err(NoLoan::Unhealthy(Health::Degraded)));
+    assert_eq!(lend(Service::Imap), Ok(()));
+}
+
+#[test]
+fn mail_waits_while_no_server_takes_it_and_what_waits_for_others_is_no_mail() {
+    for channel in Channel::ALL {
+        let mut world = World::settled(&[1]);
+        let setup = Setup { channels: vec![channel], ..world.setup().clone() };
+        world.configure(setup);
+        world.outside.silent_channel = true;
+        world.outside.dead.insert(1);
+        assert!(!world.engine().has_mail_waiting());
+        world.run(2 * HOUR);
+        assert_eq!(world.engine().has_mail_waiting(), channel == Channel::Email);
+        world.outside.silent_channel = false;
+        world.run(2 * HOUR);
+        world.said(&[(Opened, ResetOrRevoked)]);
+        assert!(!world.engine().has_mail_waiting());
+    }
+}
+
+#[test]
 fn a_refused_message_costs_a_failed_login_and_has_its_password_asked_at_once() {
     let world = World::settled(&[1]);
     let (mut engine, now) = (world.engine().clone(), world.now());

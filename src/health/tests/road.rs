@@ -550,12 +550,12 @@ fn one_that_is_just_being_refused_for_the_first_time_is_no_witness_either() {
 
 #[test]
 fn two_refusals_that_count_are_two_minutes_apart_however_the_machine_sleeps_or_others_are_accepted() {
-    // Awake again just before a confirmation is due: it is made then, and the next not at its own time.
+    // The second confirmation is slept through and made a minute before the third is due: that waits.
     let mut world = World::settled(&[1, 1]);
     world.refuse_everybody();
     world.ask("a0");
-    world.run(16 * MIN);
-    world.sleep(43 * MIN);
+    world.run(14 * MIN);
+    world.sleep(45 * MIN);
     world.run(10 * MIN);
     // Somebody is accepted right after one: the next waits all the same.
     world.run(111 * MIN + Duration::from_secs(10));
@@ -566,4 +566,22 @@ fn two_refusals_that_count_are_two_minutes_apart_however_the_machine_sleeps_or_o
     let at: Vec<Timestamp> = confirmed.map(|row| row.at).collect();
     assert!(at.len() >= 5, "{:?}", world.road());
     assert!(at.windows(2).all(|pair| pair[1].since(pair[0]) >= 2 * MIN), "{:?}", world.road());
+}
+
+#[test]
+fn one_made_just_before_a_reset_is_presumed_dead_where_nothing_was_replaced() {
+    let mut world = World::new(&[6]);
+    let six = world.setup().clone();
+    let mut five = six.clone();
+    five.accounts[0].1.pop();
+    world.configure(five);
+    world.run(HOUR / 2);
+    world.configure(six);
+    world.run(MIN);
+    assert_eq!(world.health("a5"), Health::Healthy, "accepted for the first time after all others were for the last");
+    world.reset('a');
+    world.ask("a0");
+    world.run(20 * MIN);
+    assert!(world.credentials()[5].presumed);
+    world.said(&[(Opened, MainPasswordReset)]);
 }
