@@ -215,7 +215,7 @@ impl Engine {
             }
             let Some(account) = self.accounts.get_mut(at) else { continue };
             // One that both services take has most to say.
-            let healthy = account.in_use().filter(|login| login.is_alive() && login.fingerprint != suspect);
+            let healthy = account.in_use().filter(|login| login.is_alive());
             let healthy = healthy.filter_map(|login| {
                 let taken = login.accepting().and(account.services_of(login.fingerprint));
                 Some((taken != Services::BOTH, login.fingerprint, taken.and(refused).iter().next()?))

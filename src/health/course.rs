@@ -132,13 +132,8 @@ impl Account {
             })
             .cloned()
             .collect();
-        for name in &all {
-            let works = !standing.contains(name);
-            if works && !file.repaired.contains(name) {
-                file.repaired.push(name.clone());
-            }
-        }
         file.repaired.retain(|name| !standing.contains(name));
+        file.repaired.extend(all.into_iter().filter(|name| !standing.contains(name)));
         if standing.is_empty() {
             // All work again (or are gone). It was a false alarm if the very secrets that were called dead are accepted.
             file.incident.withdrawn = file.secrets.is_empty();

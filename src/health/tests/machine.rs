@@ -269,3 +269,38 @@ fn a_dead_one_asked_by_name_is_still_asked_after_a_sleep_in_between() {
     let asked: Vec<_> = world.log.attempts.iter().filter(|row| row.why == Why::Person).collect();
     assert_eq!(asked.len(), 1, "{:?}", world.log.attempts);
 }
+
+#[test]
+fn a_network_that_goes_again_before_it_has_settled_keeps_nobody_waiting() {
+    let mut world = World::settled(&[1]);
+    world.outside.weather = PerService { imap: Weather::Silent(Cause::Offline), smtp: Weather::Silent(Cause::Offline) };
+    for up in [false, true, false] {
+        world.network(up);
+    }
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!(world.log.answered, [1]);
+}
+
+#[test]
+fn a_return_hastens_only_what_was_asked_in_vain() {
+    let mut world = World::settled(&[1]);
+    world.outside.dead.insert(1);
+    world.event(Event::Check { request: 1, names: vec![] });
+    let first = world.log.attempts[0].at - Duration::from_millis(200);
+    world.run(3 * MIN);
+    world.sleep(MIN);
+    world.run(10 * MIN);
+    assert_eq!(world.log.attempts.len(), 3, "the second confirmation keeps its time");
+    // It is asked in vain until the back-off is an hour.
+    world.outside.weather =
+        PerService { imap: Weather::Silent(Cause::TimedOut), smtp: Weather::Silent(Cause::TimedOut) };
+    world.run(5 * HOUR);
+    assert!(world.log.attempts[3].at.since(first) >= 15 * MIN);
+    world.outside.weather = PerService { imap: Weather::Fine, smtp: Weather::Fine };
+    world.run(MIN);
+    assert_eq!(world.health("a0"), Health::Suspect);
+    world.network(false);
+    world.network(true);
+    world.run(SETTLED);
+    assert_eq!(world.health("a0"), Health::Revoked);
+}

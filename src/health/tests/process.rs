@@ -1,7 +1,7 @@
 //! A process that only does what it is asked for, one that ends, and one that died in the middle of a message.
 
 use super::*;
-use crate::health::outbox::Post;
+use crate::health::{event::Memory, outbox::Post};
 
 #[test]
 fn a_process_on_request_leaves_routine_and_messages_to_the_daemon() {
@@ -121,4 +121,52 @@ fn a_hook_that_was_run_when_the_process_died_puts_nothing_on_the_desktop() {
     world.restart();
     world.run(HOUR);
     assert_eq!((world.told_on(Channel::Hook), world.told_on(Channel::Desktop)), (vec![Opened], vec![]));
+}
+
+#[test]
+fn a_message_that_a_hook_was_given_when_the_process_died_is_not_given_again_at_whatever_try() {
+    let mut world = World::settled(&[1]);
+    world.outside.silent_channel = true;
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.outside.silent_channel = false;
+    let (tries, end) = (world.log.told.len(), world.now() + 2 * HOUR);
+    assert!(tries > 1);
+    while world.log.told.len() == tries {
+        assert!(world.step(end));
+    }
+    world.restart();
+    world.run(2 * HOUR);
+    world.said(&[(Opened, ResetOrRevoked)]);
+}
+
+#[test]
+fn who_ends_waits_for_a_hook_and_for_no_desktop() {
+    for (channel, waits) in [(Channel::Hook, true), (Channel::Desktop, false)] {
+        let mut world = World::settled(&[1]);
+        let setup = Setup { channels: vec![channel], ..world.setup().clone() };
+        world.configure(setup);
+        world.outside.dead.insert(1);
+        let (mut telling, end) = (false, world.now() + 2 * HOUR);
+        while world.step(end) {
+            telling |= world.engine().is_telling();
+        }
+        world.said(&[(Opened, ResetOrRevoked)]);
+        assert_eq!((telling, world.engine().is_telling()), (waits, false), "{channel}");
+    }
+}
+
+#[test]
+fn where_the_state_was_lost_all_failed_logins_count_as_spent_for_a_day() {
+    let world = World::new(&[1]);
+    let memory = Memory { lost_at: Some(world.now()), ..Memory::default() };
+    let (setup, now) = (world.setup().clone(), world.now());
+    let mut world = World(Stage::with_memory(setup, memory, world.0.outside, 7, now));
+    let stranger = Address::new("stranger@icloud.com").unwrap();
+    world.run(23 * HOUR);
+    assert!(world.log.attempts.is_empty());
+    assert_eq!(world.engine().logins_left(&stranger, world.now()), 0);
+    world.run(2 * HOUR);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    assert_eq!(world.engine().logins_left(&stranger, world.now()), 12);
 }

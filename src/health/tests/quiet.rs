@@ -267,3 +267,26 @@ fn a_snooze_taken_back_of_what_is_told_once_brings_no_reminder() {
     world.run(4 * DAY);
     world.said(&[(Opened, IncidentCause::CannotCheck)]);
 }
+
+#[test]
+fn a_pause_without_an_end_wakes_nobody() {
+    let mut world = World::settled(&[1]);
+    world.event(Event::Pause { length: None });
+    assert_eq!(world.engine().next_due(), None);
+}
+
+#[test]
+fn a_snooze_taken_back_puts_the_message_on_the_desktop_again() {
+    let mut world = World::settled(&[2]);
+    let setup = Setup { channels: Channel::ALL.into(), ..world.setup().clone() };
+    world.configure(setup);
+    world.outside.dead.insert(1);
+    world.run(2 * HOUR);
+    world.log.told.truncate(3);
+    world.snooze(DAY);
+    world.event(Event::Unsnooze { account: address() });
+    world.outside.dead.insert(2);
+    world.run(2 * HOUR);
+    let told = world.told();
+    assert_eq!(told.iter().filter(|one| one.2 == PutBack).count(), 1, "{told:?}");
+}

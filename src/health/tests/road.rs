@@ -585,3 +585,29 @@ fn one_made_just_before_a_reset_is_presumed_dead_where_nothing_was_replaced() {
     assert!(world.credentials()[5].presumed);
     world.said(&[(Opened, MainPasswordReset)]);
 }
+
+#[test]
+fn a_sibling_that_both_services_take_is_the_better_canary() {
+    let mut world = World::new(&[3]);
+    let mut setup = world.setup().clone();
+    setup.accounts[0].1[1].services = Services::only(Service::Imap);
+    world.configure(setup);
+    world.run(3 * HOUR);
+    world.outside.dead.insert(1);
+    world.ask("a0");
+    world.went(&["0:00 a0 person imap- smtp-", "0:00 a2 canary imap+"]);
+}
+
+#[test]
+fn who_died_in_the_same_incident_counts_while_nobody_of_the_account_is_accepted() {
+    let mut world = World::settled(&[6, 1]);
+    // Enough for the leader and its canary alone: the siblings are not asked until the ration frees.
+    world.spend(4);
+    world.reset('a');
+    world.run(20 * HOUR);
+    let revoked = |world: &World| world.credentials().iter().filter(|one| one.health == Health::Revoked).count();
+    assert_eq!(revoked(&world), 2, "{:?}", world.road());
+    world.run(10 * HOUR);
+    let presumed: Vec<bool> = world.credentials().iter().map(|credential| credential.presumed).collect();
+    assert_eq!(presumed, [false, false, false, false, true, true, false], "{:?}", world.road());
+}

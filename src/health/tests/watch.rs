@@ -1,6 +1,7 @@
 //! The idle watch.
 
 use super::*;
+use crate::rehearsal::stage::USUAL;
 
 /// From a drop to the end of the check after it.
 const SOON: Duration = Duration::from_secs(5);
@@ -68,6 +69,8 @@ fn a_revoked_session_that_is_closed_is_suspected_within_seconds_and_confirmed_as
     world.drops(0);
     world.run(SOON);
     assert_eq!(world.health("a0"), Health::Suspect);
+    let asked = world.log.attempts[0].at - USUAL;
+    assert!(asked > revoked, "not at once: a server that restarts ends everybody's connections");
     assert_eq!(world.whys(), [Why::Dropped, Why::Dropped], "both services are asked for the drop and for nothing else");
     let suspected = world.log.transitions.last().unwrap().at;
     assert!(suspected.since(revoked) < Duration::from_secs(10));
@@ -103,6 +106,13 @@ fn drops_without_a_reason_make_the_next_connection_come_later_and_later() {
         waits.push(world.now().since(dropped).as_secs() / 60);
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+    // Half an hour is not long.
+    world.run(HOUR / 2);
+    world.drops(0);
+    world.run(50 * MIN);
+    assert!(world.stands(0).is_none());
+    world.run(11 * MIN);
+    assert!(world.stands(0).is_some());
     // One that stood for long was a good one.
     world.run(2 * HOUR);
     let dropped = world.now();
@@ -190,4 +200,49 @@ fn where_the_ration_is_used_up_it_is_not_opened() {
     world.event(Event::Timer);
     world.run(HOUR);
     assert!(!world.whys().contains(&Why::Watch));
+}
+
+#[test]
+fn one_that_cannot_be_opened_is_tried_ever_later() {
+    let mut world = World::settled(&[1]);
+    world.outside.weather.imap = Weather::Silent(Cause::TimedOut);
+    world.engine_mut().hold_watches(true);
+    world.event(Event::Timer);
+    world.run(50 * MIN);
+    let tried = world.whys().into_iter().filter(|why| *why == Why::Watch).count();
+    assert_eq!(tried, 6, "at once, and 1, 2, 4, 8 and 16 minutes after each other");
+}
+
+#[test]
+fn it_is_held_on_the_healthiest_and_on_none_that_imap_refuses() {
+    let mut world = World::settled(&[2]);
+    world.outside.weather.smtp = Weather::RefusesAll;
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!((world.health("a0"), world.health("a1")), (Health::Degraded, Health::Healthy));
+    world.engine_mut().hold_watches(true);
+    world.event(Event::Timer);
+    assert_eq!(world.stands(0).unwrap().0, name("a1"), "although a0 was accepted later");
+
+    let mut world = World::settled(&[1]);
+    world.outside.weather.imap = Weather::RefusesAll;
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    world.engine_mut().hold_watches(true);
+    world.event(Event::Timer);
+    world.run(HOUR);
+    assert!(!world.whys().contains(&Why::Watch));
+}
+
+#[test]
+fn it_waits_for_the_end_of_a_suspicion_and_no_longer() {
+    let mut world = World::settled(&[2]);
+    world.outside.dead.insert(1);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    world.outside.dead.clear();
+    world.engine_mut().hold_watches(true);
+    world.run(90 * Duration::from_secs(1));
+    assert_eq!(world.health("a0"), Health::Suspect);
+    assert!(world.stands(0).is_none());
+    world.run(MIN);
+    assert_eq!(world.health("a0"), Health::Healthy);
+    assert!(world.stands(0).is_some());
 }
