@@ -49,9 +49,7 @@ pub fn plan(account: &Account, fingerprint: Fingerprint, why: Why, policy: &Poli
         (Why::Person, State::Alive { .. } | State::Doubted(_))
         // A pair never judged is asked at once, whoever leads: it may be the person's repair.
         | (Why::Person | Why::Changed | Why::Routine | Why::Again | Why::Dropped, State::New) => Plan::all(used, login),
-        (Why::Confirm, State::Doubted(suspicion)) if suspicion.leads => {
-            Plan::one(suspicion.evidence.and(used), suspicion.turn)
-        }
+        (Why::Confirm, State::Doubted(suspicion)) => Plan::one(suspicion.evidence.and(used), suspicion.turn),
         // One service refused the leader: what the other says of a sibling tells an outage of that one service from a reset.
         (Why::Canary(service), State::Alive { .. }) if used.has(service) && leader_is_weak(account) => {
             let all = used.and(login.accepting().union(Services::only(service)));
@@ -64,9 +62,7 @@ pub fn plan(account: &Account, fingerprint: Fingerprint, why: Why, policy: &Poli
         (Why::Routine | Why::Again | Why::Changed | Why::Watch | Why::Dropped, State::Alive { .. }) if led => {
             Plan::NOBODY
         }
-        (Why::Watch, State::Alive { .. }) if used.has(Service::Imap) => {
-            Plan::one(Services::only(Service::Imap), Service::Imap)
-        }
+        (Why::Watch, State::Alive { .. }) => Plan::one(used.and(Services::only(Service::Imap)), Service::Imap),
         (Why::Again | Why::Dropped, State::Alive { .. }) => Plan::all(used.without(account.resting(now)), login),
         (Why::Routine | Why::Changed, State::Alive { .. }) => {
             // Another credential with the same pair had its round just now: it holds for all of them.

@@ -49,7 +49,7 @@ pub(super) fn signed(text: &str, sender: &Sender) -> String {
 }
 
 /// Words in lines of at most [`WIDTH`] columns; a longer word stands alone.
-fn paragraph(words: &str, first: &str, others: &str) -> Vec<String> {
+pub(super) fn paragraph(words: &str, first: &str, others: &str) -> Vec<String> {
     let mut lines = vec![first.to_owned()];
     let mut fresh = true;
     for word in words.split_whitespace() {

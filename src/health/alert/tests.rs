@@ -91,6 +91,11 @@ impl Told {
         self
     }
 
+    fn mail(&self, kind: Tidings) -> Message {
+        let sender = Sender { machine: "nas".into(), zone: "UTC+01:00".into() };
+        mail(kind, &address(), &self.incident, &self.credentials, &local, &sender)
+    }
+
     fn message(&self, kind: Tidings) -> Message {
         message(kind, &address(), &self.incident, &self.credentials, &local)
     }
@@ -345,6 +350,7 @@ fn only_the_opening_of_what_was_lost_is_critical() {
         for kind in [Tidings::Opened, Tidings::Changed, Tidings::Reminder, Tidings::Resolved] {
             let message = told(cause, &["thunderbird", "msmtp"], &[]).message(kind);
             assert_eq!(message.critical, critical && kind == Tidings::Opened, "{cause} {kind:?}");
+            assert_eq!(told(cause, &["nas"], &[]).mail(kind).critical, message.critical, "{cause} {kind:?}");
             assert!(message.body.lines().count() <= 6, "{}", message.body);
             let words = message.title.strip_suffix(": johnappleseed@icloud.com").unwrap();
             let words = words.strip_prefix(prefix(kind)).unwrap();
@@ -365,8 +371,7 @@ fn letters_hold_no_link_and_say_what_keypulse_never_does() {
 
 #[track_caller]
 fn check_mail(told: &Told, kind: Tidings, title: &str, body: &str) {
-    let sender = Sender { machine: "nas".into(), zone: "UTC+01:00".into() };
-    let mail = mail(kind, &address(), &told.incident, &told.credentials, &local, &sender);
+    let mail = told.mail(kind);
     assert_eq!(mail.title, title);
     // `|` ends a line that ends in a space.
     let body = body.trim_start_matches('\n').replace('|', "");
@@ -412,6 +417,16 @@ fn an_opening_mail_is_a_page_of_plain_text() {
         keypulse on nas; times are UTC+01:00.
         keypulse never asks for the main password.",
     );
+}
+
+#[test]
+fn a_line_of_a_mail_is_as_long_as_it_may_be_and_no_longer() {
+    for (first, length) in [("a", 71), ("aa", 72)] {
+        let words = format!("{first} {}", ["b"; 50].join(" "));
+        let lines = page::paragraph(&words, "", "");
+        assert_eq!(lines[0].len(), length, "{lines:?}");
+        assert_eq!(lines.join(" "), words);
+    }
 }
 
 #[test]

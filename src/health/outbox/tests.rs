@@ -204,3 +204,38 @@ fn what_could_not_be_told_before_it_was_over_is_not_told_after() {
     told.delivered(1, None, now);
     assert_eq!(told.take_due(now).len(), 1, "but its end is, where it was told");
 }
+
+#[test]
+fn the_next_try_is_that_of_whatever_channel_is_due_first() {
+    let mut outbox = Outbox::default();
+    for (id, channel, at) in [(1, Channel::Desktop, LATER), (2, Channel::Hook, LATER), (3, Channel::Email, NOW)] {
+        outbox.add(id, 7, channel, Tidings::Opened, at);
+    }
+    assert_eq!(outbox.next_due(), Some(NOW));
+}
+
+#[test]
+fn what_could_not_be_said_of_one_incident_is_not_dropped_since_another_is_over() {
+    let mut outbox = four();
+    for delivery in outbox.take_due(NOW) {
+        assert_eq!(delivery.incident, 7);
+    }
+    outbox.delivered(1, None, NOW);
+    assert_eq!(ids(&outbox.take_due(NOW)), [3]);
+    outbox.delivered(3, None, NOW);
+    outbox.add(5, 7, Channel::Desktop, Tidings::Resolved, NOW);
+    outbox.add(6, 8, Channel::Hook, Tidings::Resolved, NOW);
+    outbox.failed(2, &Policy::default(), NOW);
+    assert!(matches!(states(&outbox)[1], Post::Due { tries: 1, .. }), "{:?}", states(&outbox));
+}
+
+#[test]
+fn who_heard_of_it_hears_that_it_is_over_though_a_change_could_not_be_said() {
+    let mut outbox = told();
+    outbox.add(5, 7, Channel::Hook, Tidings::Changed, NOW);
+    assert_eq!(ids(&outbox.take_due(NOW)), [5]);
+    outbox.add(6, 7, Channel::Hook, Tidings::Resolved, NOW);
+    outbox.failed(5, &Policy::default(), NOW);
+    assert_eq!(states(&outbox)[4], Post::Dropped);
+    assert_eq!(ids(&outbox.take_due(NOW)), [6]);
+}

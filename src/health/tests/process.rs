@@ -124,8 +124,16 @@ fn a_hook_that_was_run_when_the_process_died_puts_nothing_on_the_desktop() {
 }
 
 #[test]
-fn a_message_that_a_hook_was_given_when_the_process_died_is_not_given_again_at_whatever_try() {
+fn a_message_that_was_given_when_the_process_died_is_not_given_again_at_whatever_try_and_counts_as_told() {
+    for channel in [Channel::Hook, Channel::Desktop] {
+        given_when_the_process_died(channel);
+    }
+}
+
+fn given_when_the_process_died(channel: Channel) {
     let mut world = World::settled(&[1]);
+    let setup = Setup { channels: vec![channel], ..world.setup().clone() };
+    world.configure(setup);
     world.outside.silent_channel = true;
     world.outside.dead.insert(1);
     world.run(2 * HOUR);
@@ -135,9 +143,16 @@ fn a_message_that_a_hook_was_given_when_the_process_died_is_not_given_again_at_w
     while world.log.told.len() == tries {
         assert!(world.step(end));
     }
+    let newest = world.memory().last_id;
     world.restart();
-    world.run(2 * HOUR);
-    world.said(&[(Opened, ResetOrRevoked)]);
+    world.run(25 * HOUR);
+    if channel == Channel::Desktop {
+        world.said(&[(Opened, ResetOrRevoked), (PutBack, ResetOrRevoked), (Reminder, ResetOrRevoked)]);
+        let put_back = world.log.told.iter().find(|told| told.order.delivery.tidings == PutBack).unwrap();
+        assert!(put_back.order.delivery.id > newest, "with a number that nothing else has");
+    } else {
+        world.said(&[(Opened, ResetOrRevoked), (Reminder, ResetOrRevoked)]);
+    }
 }
 
 #[test]

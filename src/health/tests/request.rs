@@ -125,3 +125,26 @@ fn a_canary_is_asked_nowhere_where_it_is_not_used_any_more() {
     let asked = world.log.attempts.iter().filter(|row| row.credential == name("a1"));
     assert!(asked.clone().count() > 0 && asked.clone().all(|row| row.service == Service::Smtp));
 }
+
+#[test]
+fn the_last_login_is_kept_for_a_pair_that_nobody_ever_accepted() {
+    let mut world = World::settled(&[6]);
+    world.reset('a');
+    world.run(3 * HOUR);
+    assert!(world.credentials()[5].presumed);
+    let (address, now) = (Address::new("a@icloud.com").unwrap(), world.now());
+    while world.engine().logins_left(&address, now) > 2 {
+        let (id, _) = world.engine_mut().reserve(&address, now).unwrap();
+        let _ = world.engine_mut().settle_reserved(id, true, now);
+    }
+    // One is accepted: those presumed dead are asked after all, and the first of them is refused.
+    world.outside.dead.remove(&1);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    world.run(HOUR);
+    assert_eq!(world.engine().logins_left(&address, world.now()), 1);
+    // A new password is served.
+    world.outside.holds.insert(name("a5"), 101);
+    world.outside.dead.insert(101);
+    world.event(Event::Check { request: 2, names: vec![name("a5")] });
+    assert_eq!(world.engine().logins_left(&address, world.now()), 0);
+}

@@ -600,7 +600,10 @@ fn a_sibling_that_both_services_take_is_the_better_canary() {
 
 #[test]
 fn who_died_in_the_same_incident_counts_while_nobody_of_the_account_is_accepted() {
-    let mut world = World::settled(&[6, 1]);
+    // Nobody who is dead is asked again meanwhile.
+    let policy = Policy { jitter_percent: 0, retest_revoked: 9 * DAY, ..Policy::default() };
+    let mut world = World::with(&[6, 1], policy);
+    world.run(3 * HOUR);
     // Enough for the leader and its canary alone: the siblings are not asked until the ration frees.
     world.spend(4);
     world.reset('a');
@@ -610,4 +613,19 @@ fn who_died_in_the_same_incident_counts_while_nobody_of_the_account_is_accepted(
     world.run(10 * HOUR);
     let presumed: Vec<bool> = world.credentials().iter().map(|credential| credential.presumed).collect();
     assert_eq!(presumed, [false, false, false, false, true, true, false], "{:?}", world.road());
+}
+
+#[test]
+fn where_one_service_refused_the_leader_its_canary_is_asked_on_both() {
+    let mut world = World::new(&[2]);
+    let mut setup = world.setup().clone();
+    setup.accounts[0].1[0].services = Services::only(Service::Imap);
+    world.configure(setup);
+    world.run(3 * HOUR);
+    // What the other service says of it tells an outage of this one from a reset.
+    world.outside.weather.imap = Weather::RefusesAll;
+    world.ask("a0");
+    world.went(&["0:00 a0 person imap-", "0:00 a1 canary imap- smtp+"]);
+    let suspected = world.log.transitions.iter().find(|change| change.to == Health::Suspect).unwrap();
+    assert_eq!(suspected.reason, "refused by imap");
 }
