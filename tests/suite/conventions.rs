@@ -285,7 +285,21 @@ fn tables_fit_80_columns_and_say_the_same_without_colours() {
     keypulse.configure(&settings.credential("mutt", "secret.file = \"/no/such/file\""));
     assert_eq!(keypulse.command(&["check"]).code, 1);
     icloud.world.set_fault(Service::Imap, None);
-    for arguments in [&["status"][..], &["doctor"], &["report"], &["config", "show"]] {
+    // For `discover` a program with paths of its own.
+    fs::write(keypulse.home().join(".msmtprc"), "account a\nhost smtp.mail.me.com\nuser john@icloud.com\npassword x\n")
+        .unwrap();
+    let tables: [&[&str]; 9] = [
+        &["status"],
+        &["doctor"],
+        &["report"],
+        &["config", "show"],
+        &["list"],
+        &["explain"],
+        &["history"],
+        &["discover"],
+        &["service", "status"],
+    ];
+    for arguments in tables {
         let plain = keypulse.command(arguments);
         let unbreakable = |line: &str| line.split_whitespace().any(|word| word.chars().count() > 60);
         for line in plain.stdout.lines() {
@@ -295,6 +309,8 @@ fn tables_fit_80_columns_and_say_the_same_without_colours() {
         let coloured = run(keypulse.program().args(arguments).env("CLICOLOR_FORCE", "1"), "");
         let never = run(keypulse.program().args(arguments).env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1"), "");
         assert!(!never.stdout.contains('\u{1b}'), "NO_COLOR wins: {never:?}");
+        let has_colours = !matches!(arguments, ["report"] | ["config", "show"] | ["service", ..]);
+        assert_eq!(coloured.stdout.contains('\u{1b}'), has_colours, "{coloured:?}");
         assert_eq!(coloured.code, plain.code);
     }
 }

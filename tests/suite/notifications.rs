@@ -124,8 +124,27 @@ fn another_cause_replaces_the_message_in_place() {
     let all = scene.monitor.notified("All iCloud app passwords revoked");
     assert_eq!((all.replaces_id, all.id), (first.id.unwrap(), first.id));
     assert_eq!(all.sender, first.sender, "GNOME takes a replacement from nobody else");
+    assert_eq!(all.urgency, Urgency::Normal, "only what opens is critical: {all:?}");
     dunst.wait_displayed(1);
     picture(&dunst, "replaced");
+}
+
+#[test]
+fn a_reminder_takes_the_place_of_the_message_and_is_less_urgent() {
+    let bus = Bus::start();
+    let dunst = Dunst::start(&bus);
+    let scene = Scene::on(&bus);
+    scene.keypulse.configure(&scene.settings().set("notify", "remind_every", "\"1s\""));
+    let daemon = scene.keypulse.run();
+    scene.revoke(&daemon);
+    let shown = scene.monitor.notified("revoked");
+    let reminder = scene.monitor.notified("Reminder: ");
+    assert_eq!(reminder.summary, format!("Reminder: {}", shown.summary));
+    assert_eq!((shown.urgency, reminder.urgency), (Urgency::Critical, Urgency::Normal));
+    assert_eq!((reminder.replaces_id, reminder.id), (shown.id.unwrap(), shown.id));
+    assert_eq!((&reminder.actions, reminder.expire_timeout), (&shown.actions, 0));
+    assert!(!is_silent(&reminder), "{reminder:?}");
+    dunst.wait_displayed(1);
 }
 
 #[test]
