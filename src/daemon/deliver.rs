@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
-use super::{Daemon, RunError, Told, heart::Effect, mail::MailStep, trouble::chain};
+use super::{Daemon, RunError, Told, hands::Effect, mail::MailStep, trouble::chain};
 use crate::{
     api::{IncidentEvent, IncidentMessage},
     health::{
@@ -127,7 +127,7 @@ impl Daemon {
     }
 
     pub(super) fn answer(&self, id: u64, result: Handover) {
-        drop(self.heart.effects().send(Effect::Delivered { id, result }));
+        drop(self.heart.hands.effects().send(Effect::Delivered { id, result }));
     }
 
     fn deliver_to_desktop(&mut self, order: &Order) {
@@ -177,7 +177,7 @@ impl Daemon {
             test: self.options.test,
         };
         let steps = self.mailroom.steps.clone();
-        self.heart.spawn(async move {
+        self.heart.hands.spawn(async move {
             let result = hook::run(&hook.command, told).await;
             drop(steps.send(Handing::Hook { id, event, result }));
         });

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Paths, RunError, heart::load_key};
+use super::{Paths, RunError, opening::load_key};
 use crate::{
     api::Time,
     config::{Account, Config},

@@ -1,18 +1,17 @@
-//! The engine with its disk, its clock and its probes: what the daemon and a lone `check` share.
+//! The engine with its disk, its clock and its hands: what the daemon and a lone `check` share.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
+use std::path::PathBuf;
+
+use tokio::sync::mpsc;
+use tracing::{debug, info};
+
+use super::{
+    Past, RunError,
+    guest::target,
+    hands::{Effect, Hands},
+    opening::{begin_anew, keyed},
+    route, trouble,
 };
-
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
-use tracing::{debug, error, info};
-
-use super::{Past, RunError, guest::target, route, trouble};
 use crate::{
     api::{DaemonInfo, StatusDocument, Trouble},
     config::{self, Config},
@@ -20,10 +19,9 @@ use crate::{
         account::CredentialSetup,
         credential::Transition,
         engine::Engine,
-        event::{Action, Event, Handover, Memory, Order, Record, Setup},
-        evidence::{Cause, Outcome, Service},
+        event::{Action, Event, Order, Record, Setup},
         mail::{Loan, NoLoan},
-        name::{Address, CredentialName},
+        name::Address,
         outbox::{Channel, Tidings},
         schedule::Timestamp,
         tally::Tally,
@@ -33,8 +31,7 @@ use crate::{
         clock::{Alarm, Clock},
         machine::SleepMeter,
     },
-    probe::{Ended, Prober},
-    secret::{AppPassword, Asked, DigestKey, Reader, Unavailable, wiped},
+    probe::Prober,
     store::{Loss, Store, StoreError},
 };
 
@@ -45,42 +42,6 @@ pub struct Paths {
     pub config: PathBuf,
     /// The state directory.
     pub state: PathBuf,
-}
-
-/// What a task found out.
-pub enum Effect {
-    /// A secret was read, or could not be.
-    SecretRead {
-        /// The round.
-        round: u64,
-        /// Whose.
-        credential: CredentialName,
-        /// The secret.
-        result: Result<AppPassword, Unavailable>,
-    },
-    /// A login ended.
-    Attempted {
-        /// The attempt.
-        id: u64,
-        /// How.
-        outcome: Outcome,
-        /// Its connection stays.
-        held: bool,
-    },
-    /// A connection that stayed after its login ended by itself.
-    WatchEnded {
-        /// The attempt that opened it.
-        id: u64,
-        /// The server does not let it stand.
-        unfit: bool,
-    },
-    /// A message was handed over, or not.
-    Delivered {
-        /// The message.
-        id: u64,
-        /// How.
-        result: Handover,
-    },
 }
 
 /// What others can see of a step.
@@ -100,7 +61,7 @@ pub enum Outward {
     Answer(u64),
 }
 
-/// The engine with its disk, its clock and its probes.
+/// The engine with its disk, its clock and its hands.
 pub struct Heart {
     config: Config,
     engine: Engine,
@@ -112,19 +73,9 @@ pub struct Heart {
     sleep: SleepMeter,
     /// The machine slept, and the engine does not know yet.
     woken: bool,
-    /// The system does not deny that there is a network.
-    pub(super) network_up: bool,
-    key: Arc<DigestKey>,
-    reader: Arc<Reader>,
-    prober: Arc<Prober>,
-    /// The secrets of the rounds under way. Each is dropped, and wiped, when its round ends.
-    secrets: BTreeMap<u64, Arc<AppPassword>>,
-    /// The logins under way, and the connections that stayed after one. One whose sender is dropped is hung up.
-    logins: BTreeMap<u64, oneshot::Sender<()>>,
+    pub(super) hands: Hands,
     /// What the metrics count, once somebody asked for it.
     tally: Option<Tally>,
-    effects: mpsc::UnboundedSender<Effect>,
-    tasks: JoinSet<()>,
 }
 
 impl Heart {
@@ -139,12 +90,10 @@ impl Heart {
                 opened => opened?,
             };
         let loss = store.loss()?;
-        let key = Arc::new(key);
-        let prober = Arc::new(Prober::new(config.extra_ca.as_deref()).map_err(RunError::Prober)?);
+        let (hands, receiver) = Hands::new(key, Prober::new(config.extra_ca.as_deref()).map_err(RunError::Prober)?);
         let clock = Clock::resume(store.anchor()?.as_ref());
         let now = clock.now();
         let engine = Engine::new(setup(&config), memory, seed(now), now);
-        let (effects, receiver) = mpsc::unbounded_channel();
         let alarm = Alarm::new();
         let heart = Self {
             config,
@@ -155,15 +104,8 @@ impl Heart {
             alarm,
             sleep: SleepMeter::start(),
             woken: false,
-            network_up: true,
-            key,
-            reader: Arc::new(Reader::new()),
-            prober,
-            secrets: BTreeMap::new(),
-            logins: BTreeMap::new(),
+            hands,
             tally: None,
-            effects,
-            tasks: JoinSet::new(),
         };
         Ok((heart, receiver))
     }
@@ -197,12 +139,6 @@ impl Heart {
         &mut self.engine
     }
 
-    /// Where tasks send what they found out.
-    #[must_use]
-    pub fn effects(&self) -> mpsc::UnboundedSender<Effect> {
-        self.effects.clone()
-    }
-
     /// The status document.
     #[must_use]
     pub fn document(&self, daemon: Option<DaemonInfo>) -> StatusDocument {
@@ -228,46 +164,9 @@ impl Heart {
         Past { store: Some(&self.store), engine: &self.engine, now, offset_ms }
     }
 
-    /// What a task found out, as the engine understands it. A secret stays here until its round ends.
+    /// What a task found out, as the engine understands it.
     pub fn event(&mut self, effect: Effect) -> Event {
-        match effect {
-            Effect::SecretRead { round, credential, result } => {
-                let result = match (result, self.config.find(&credential)) {
-                    (Ok(password), Some((account, _))) => {
-                        let fingerprint = self.key.fingerprint(&password, &account.usernames);
-                        self.secrets.insert(round, Arc::new(password));
-                        Ok(fingerprint)
-                    }
-                    (Err(unavailable), _) => {
-                        debug!(%credential, cause = %unavailable.cause, "{}", unavailable.detail);
-                        Err((unavailable.cause, unavailable.detail))
-                    }
-                    (Ok(_), None) => Err((Cause::SecretUnavailable, "it is no longer configured".to_owned())),
-                };
-                Event::SecretRead { round, result }
-            }
-            Effect::Attempted { id, outcome, held } => {
-                if !held {
-                    self.logins.remove(&id);
-                }
-                debug!(
-                    id,
-                    finding = outcome.finding.as_str(),
-                    cause = outcome.finding.cause().map(Cause::as_str),
-                    code = outcome.code,
-                    ms = outcome.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-                    "attempt ended: {}",
-                    outcome.detail.as_deref().unwrap_or("no words")
-                );
-                Event::Attempted { id, outcome }
-            }
-            Effect::WatchEnded { id, unfit } => {
-                self.logins.remove(&id);
-                debug!(id, unfit, "the idle watch ended");
-                Event::WatchEnded { id, unfit }
-            }
-            Effect::Delivered { id, result } => Event::Delivered { id, result },
-        }
+        self.hands.event(effect, &self.config)
     }
 
     /// One event through the engine: written down first, then carried out. Adds what others can see of it to `outward`.
@@ -300,12 +199,17 @@ impl Heart {
             match action {
                 Action::Record(Record::Transition(transition)) => outward.push(Outward::Transition(transition)),
                 Action::Record(_) => {}
-                Action::ReadSecret { round, credential, by_person } => self.read_secret(round, credential, by_person),
-                Action::Attempt { id, round, credential, service, hold } => {
-                    self.attempt(id, round, &credential, service, hold);
+                Action::ReadSecret { round, credential, by_person } => {
+                    self.hands.read_secret(&self.config, round, credential, by_person);
                 }
-                Action::HangUp { id } => drop(self.logins.remove(&id)),
-                Action::Forget { round } => drop(self.secrets.remove(&round)),
+                Action::Attempt { id, round, credential, service, hold } => {
+                    debug!(id, %credential, %service, "attempt");
+                    let account = self.config.find(&credential).map(|(account, _)| account);
+                    let target = account.map(|account| target(&self.config, account, service));
+                    self.hands.attempt(id, round, target, hold);
+                }
+                Action::HangUp { id } => self.hands.hang_up(id),
+                Action::Forget { round } => self.hands.forget(round),
                 Action::Incident { tidings, account } => outward.push(Outward::Incident { tidings, account }),
                 Action::Deliver(order) => outward.push(Outward::Deliver(Box::new(order))),
                 Action::Answer { request } => outward.push(Outward::Answer(request)),
@@ -352,11 +256,6 @@ impl Heart {
             }
         })?;
         Ok(lent)
-    }
-
-    /// What it takes to make a login elsewhere.
-    pub(super) fn tools(&self) -> (Arc<Reader>, Arc<Prober>, Arc<DigestKey>) {
-        (Arc::clone(&self.reader), Arc::clone(&self.prober), Arc::clone(&self.key))
     }
 
     /// Settles such a login. Whether there was one.
@@ -423,71 +322,6 @@ impl Heart {
         Ok(self.tally.insert(self.store.tally()?).clone())
     }
 
-    fn read_secret(&mut self, round: u64, name: CredentialName, by_person: bool) {
-        let (reader, effects) = (Arc::clone(&self.reader), self.effects.clone());
-        let found = self.config.find(&name).map(|(_, credential)| (credential.secret.clone(), credential.any_shape));
-        let asked = if by_person { Asked::ByPerson } else { Asked::Background };
-        self.spawn(async move {
-            let result = match found {
-                Some((source, any_shape)) => reader.read(&source, any_shape, asked).await,
-                None => Err(Unavailable {
-                    cause: Cause::SecretUnavailable,
-                    detail: "it is no longer configured".to_owned(),
-                }),
-            };
-            drop(effects.send(Effect::SecretRead { round, credential: name, result }));
-        });
-    }
-
-    fn attempt(&mut self, id: u64, round: u64, name: &CredentialName, service: Service, hold: bool) {
-        let (prober, effects) = (Arc::clone(&self.prober), self.effects.clone());
-        let target = self.config.find(name).map(|(account, _)| target(&self.config, account, service));
-        debug!(id, credential = %name, %service, "attempt");
-        let password = self.secrets.get(&round).cloned();
-        let network_up = self.network_up;
-        let (stay, mut hung_up) = oneshot::channel();
-        self.logins.insert(id, stay);
-        self.spawn(async move {
-            let unasked = |cause, words| (Outcome::unasked(cause, words), None);
-            let (outcome, idle) = match (target, password) {
-                // Only a person's check comes so far.
-                _ if !network_up => unasked(Cause::Offline, "there is no network; no connection was made"),
-                (Some(target), Some(password)) => tokio::select! {
-                    asked = async {
-                        if hold { prober.hold(target, password).await } else { (prober.attempt(target, password).await, None) }
-                    } => asked,
-                    _ = &mut hung_up => unasked(Cause::ConnectionLost, "the login was given up"),
-                },
-                (None, _) | (_, None) => unasked(Cause::SecretUnavailable, "it is no longer configured"),
-            };
-            drop(effects.send(Effect::Attempted { id, outcome, held: idle.is_some() }));
-            let Some(idle) = idle else { return };
-            let unfit = match idle.stand(hung_up).await {
-                Ended::Dropped => false,
-                Ended::Unfit => true,
-                Ended::Released => return,
-            };
-            drop(effects.send(Effect::WatchEnded { id, unfit }));
-        });
-    }
-
-    /// The keyring was unlocked: commands that waited for it in vain may be run again.
-    pub fn forget_timeouts(&self) {
-        self.reader.forget_timeouts();
-    }
-
-    /// Runs `task` beside the loop. A panic in it ends the process: its supervisor restarts it.
-    pub fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        while let Some(ended) = self.tasks.try_join_next() {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                std::panic::resume_unwind(error.into_panic());
-            }
-        }
-        self.tasks.spawn(wiped(task));
-    }
-
     /// Reads the configuration again and takes it if it is valid.
     ///
     /// # Errors
@@ -498,7 +332,7 @@ impl Heart {
         let now = self.now();
         self.engine.configure(setup(&config), now);
         self.config = config;
-        self.prober = Arc::new(prober);
+        self.hands.take_prober(prober);
         Ok(())
     }
 
@@ -524,46 +358,7 @@ impl Heart {
 
     /// Ends all that is under way.
     pub fn stop(&mut self) {
-        self.tasks.abort_all();
-        self.secrets.clear();
-    }
-}
-
-/// A state without what was known, in place of the damaged one.
-fn begin_anew(state: &Path, damage: &StoreError) -> Result<Store, StoreError> {
-    let why = trouble::chain(damage);
-    let (store, loss) = Store::replace(state, &why, Clock::resume(None).now())?;
-    error!(
-        "failed to {why}; it is kept as {}, and keypulse begins anew, without what it knew. As failed logins may be forgotten \
-         with it, none is made for 24 hours",
-        loss.kept_as.display()
-    );
-    Ok(store)
-}
-
-/// The state with what it remembers and the key that it remembers it by.
-fn keyed(mut store: Store, paths: &Paths) -> Result<(Store, Memory, DigestKey), RunError> {
-    let memory = store.memory()?;
-    let key = load_key(paths)?;
-    store.belong_to(key.mark())?;
-    Ok((store, memory, key))
-}
-
-/// The digest key, made where there is none.
-pub(super) fn load_key(paths: &Paths) -> Result<DigestKey, RunError> {
-    let keyless = |source| RunError::Key { directory: paths.state.clone(), source };
-    DigestKey::load_or_create(&paths.state).map_err(keyless)
-}
-
-/// What the metrics count, from the stored state.
-///
-/// # Errors
-/// Where there is a state and it cannot be used.
-pub fn stored_tally(paths: &Paths) -> Result<Tally, StoreError> {
-    match Store::look(&paths.state) {
-        Ok(store) => store.tally(),
-        Err(StoreError::Absent) => Ok(Tally::default()),
-        Err(error) => Err(error),
+        self.hands.stop();
     }
 }
 

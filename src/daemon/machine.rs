@@ -35,9 +35,9 @@ impl Daemon {
         let config = self.heart.config();
         let (up, recheck) = (is_up(self.manager, &config.servers), config.watch.network);
         let hold = config.watch.idle && !self.manager.metered;
-        if up != self.heart.network_up {
+        if up != self.heart.hands.network_up {
             info!("{}", if up { "there is a network" } else { "there is no network: no check is made" });
-            self.heart.network_up = up;
+            self.heart.hands.network_up = up;
         }
         self.heart.engine_mut().hold_watches(hold);
         self.step(Event::Network { up, recheck })

@@ -94,10 +94,10 @@ impl Daemon {
                 return;
             }
         };
-        let (reader, prober, key) = self.heart.tools();
+        let (reader, prober, key) = self.heart.hands.tools();
         let (steps, turn) = (self.mailroom.steps.clone(), Arc::clone(&self.mailroom.turn));
         let job = Job { id, letter, route, reader, prober, key, steps, turn };
-        self.heart.spawn(async move {
+        self.heart.hands.spawn(async move {
             let steps = job.steps.clone();
             drop(steps.send(MailStep::Ended(job.run().await).into()));
         });

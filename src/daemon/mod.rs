@@ -6,9 +6,11 @@
 mod deliver;
 mod explain;
 mod guest;
+mod hands;
 mod heart;
 mod machine;
 mod mail;
+mod opening;
 mod past;
 mod requests;
 mod route;
@@ -18,11 +20,13 @@ mod wishes;
 
 use deliver::{Handing, Showing};
 pub use guest::{Dead, Remembered, fingerprint, known_dead, last_read, remembered, target};
+pub use hands::Effect;
 #[cfg(any(test, fuzzing))]
 pub(crate) use heart::setup;
-pub use heart::{Effect, Heart, Outward, Paths, stored_tally};
+pub use heart::{Heart, Outward, Paths};
 use mail::Mailroom;
 pub use mail::why;
+pub use opening::stored_tally;
 pub use past::{Past, Stored};
 pub use route::{Route, Watched, route};
 use standstill::Standstill;
@@ -260,7 +264,7 @@ pub async fn run_until(options: Options, stop: impl Future<Output = ()>) -> Resu
             Some(request) = requests.recv() => daemon.request(request)?,
             Some(()) = unlocked.recv() => {
                 debug!("the keyring was unlocked, or appeared");
-                daemon.heart.forget_timeouts();
+                daemon.heart.hands.forget_timeouts();
                 daemon.step(Event::Unlocked)?;
             }
             Some(event) = next(desktop_events.as_mut()) => daemon.desktop_event(event)?,

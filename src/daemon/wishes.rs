@@ -102,7 +102,7 @@ impl Daemon {
                 "--account".into(),
                 account.as_str().into(),
             ];
-            self.heart.spawn(async move {
+            self.heart.hands.spawn(async move {
                 match terminal::run(&command).await {
                     Ok(program) => info!("opened {program} to replace passwords of {account}"),
                     Err(error) => {
