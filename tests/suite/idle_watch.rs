@@ -9,7 +9,9 @@ use keypulse::{
 };
 use serde_json::Value;
 
-use crate::lab::{Bus, ICloud, Keypulse, Logind, Mail, NetworkManager, Running, Settings, account, credential, until};
+use crate::lab::{
+    Bus, ICloud, Keypulse, Logind, Mail, NetworkManager, Running, Settings, account, clean, credential, run, until,
+};
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
 
@@ -99,6 +101,10 @@ fn one_connection_with_one_login_and_no_mailbox() {
     assert!(logins.iter().all(|login| login.auth_commands == 1 && login.encrypted), "{logins:?}");
     let connections: BTreeSet<u64> = logins.iter().map(|login| login.connection).collect();
     assert_eq!(connections.len(), logins.len(), "each login has a connection of its own");
+    // The kernel asks now and then whether the other end is still there.
+    let there = format!("dport = :{}", icloud.port(Service::Imap));
+    let connections = run(clean("ss").args(["-tnoH", "state", "established", &there]), "").ok();
+    assert!(connections.contains("timer:(keepalive,"), "{connections}");
     // Seen by people, and by other programs.
     let page = keypulse.command(&["status"]).ok();
     assert!(page.contains("Idle watch on mutt since"), "{page}");

@@ -12,7 +12,7 @@ const OTHER: &str = "bbbb-bbbb-bbbb-bbbb";
 
 /// What is tried, what comes of it outside of the sandbox, and what inside: the error's name, or nothing where it is done.
 type Row = (&'static str, Option<&'static str>, Option<&'static str>);
-const TRIES: [Row; 25] = [
+const TRIES: [Row; 27] = [
     ("write its own directory", None, None),
     ("connect to the bus", None, None),
     ("ask for routes", None, None),
@@ -23,12 +23,14 @@ const TRIES: [Row; 25] = [
     ("see others' temporary files", None, Some("ENOENT")),
     ("see devices", None, Some("ENOENT")),
     ("see who owns what", None, Some("EOVERFLOW")),
-    // ProtectKernelTunables, ProtectControlGroups, ProtectClock
+    // ProtectKernelTunables, ProtectKernelLogs, ProtectControlGroups, ProtectClock, ProtectHostname
     ("read where the kernel keeps what", None, Some("EACCES")),
+    ("see the kernel's log", None, Some("EACCES")),
     ("change the kernel's settings", None, Some("EROFS")),
     ("change devices' settings", None, Some("EROFS")),
     ("change its control group", None, Some("EROFS")),
     ("ask the kernel's clock", None, Some("EPERM")),
+    ("have the machine's own name", None, Some("EPERM")),
     // RestrictNamespaces, NoNewPrivileges, RestrictSUIDSGID, CapabilityBoundingSet, MemoryDenyWriteExecute
     ("make a namespace", None, Some("EPERM")),
     ("become root by a program", None, Some("EPERM")),
@@ -85,14 +87,19 @@ fn every_restriction_bites() {
     let program = elsewhere.join("root-id");
     fs::copy("/usr/bin/id", &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
-    let words = [probe.to_str().unwrap(), in_tmp.path().to_str().unwrap(), program.to_str().unwrap()];
+    let names = fs::read_link("/proc/self/ns/uts").unwrap();
+    let words = [&probe, in_tmp.path(), &program, &names].map(|word| word.to_str().unwrap());
 
     let outside = person.outside(&elsewhere, &[&["python3"], &words[..]].concat(), "").ok();
     assert_eq!(outcome(&outside), expected(|row| row.1));
 
     // The same as the source of a password, which is how a program of the person's comes into the sandbox.
-    let script =
-        format!("cd {} && python3 {} >outcome 2>&1; echo {}", state.display(), words.join(" "), Person::PASSWORD);
+    let script = format!(
+        "cd {} && python3 {} >outcome 2>&1; echo {}",
+        state.display(),
+        words.map(|word| format!("'{word}'")).join(" "),
+        Person::PASSWORD
+    );
     let settings = person.settings().credential_command("probe", &["sh", "-c", &script]);
     person.configure(&settings.to_toml());
     person.all_healthy(2);

@@ -1,7 +1,8 @@
 """Tries what a sandbox is to forbid, and prints what came of each try as JSON: true, or the error's name.
 
-usage: sandbox_probe.py FILE PROGRAM
-FILE is in /tmp; PROGRAM is `id`, owned by root and set-user-ID. Writes to the current directory.
+usage: sandbox_probe.py FILE PROGRAM NAMES
+FILE is in /tmp; PROGRAM is `id`, owned by root and set-user-ID; NAMES is the machine's namespace of host names, as /proc shows
+it. Writes to the current directory.
 """
 
 import ctypes
@@ -15,7 +16,7 @@ import subprocess
 import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
-in_tmp, root_id = sys.argv[1:]
+in_tmp, root_id, names = sys.argv[1:]
 
 
 def call(name, *arguments):
@@ -50,6 +51,18 @@ def in_group():
 def writable(path):
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, "")
+
+
+def kernel_log():
+    """Whether it is there at all: to read it takes a privilege."""
+    if os.stat("/proc/kmsg").st_mode & 0o777 == 0:
+        raise OSError(errno.EACCES, "")
+
+
+def machines_name():
+    """Whether a change of the host name would be the machine's: to change it takes a privilege."""
+    if os.readlink("/proc/self/ns/uts") != names:
+        raise OSError(errno.EPERM, "")
 
 
 def machine_code():
@@ -123,10 +136,12 @@ TRIES = {
     "see who owns what": others_owner,
     "see devices": devices,
     "read where the kernel keeps what": lambda: open("/proc/kallsyms").close(),
+    "see the kernel's log": kernel_log,
     "change the kernel's settings": lambda: writable("/proc/sys"),
     "change devices' settings": lambda: writable("/sys"),
     "change its control group": in_group,
     "ask the kernel's clock": lambda: call("adjtimex", ctypes.create_string_buffer(512)),
+    "have the machine's own name": machines_name,
     "make a namespace": lambda: call("unshare", NEW_USER),
     "become root by a program": as_root,
     "make a program that others run as this account": set_user_id,

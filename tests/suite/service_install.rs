@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
 
-use crate::lab::{Mail, Output, Settings, UserManager, run, until};
+use crate::lab::{Bus, Keyring, Mail, Output, Settings, UserManager, run, until};
 
 const ADDRESS: &str = "johnappleseed@icloud.com";
 const PASSWORD: &str = "abcd-efgh-ijkl-mnop";
@@ -137,6 +137,30 @@ fn stop_and_start_and_uninstall_leave_no_trace_but_the_state() {
     assert!(said.contains("no service is installed") && said.contains("deleted "), "{said}");
     assert!(!state.exists());
     assert!(person.config().exists());
+}
+
+#[test]
+fn purge_takes_what_keypulse_put_into_the_keyring_and_nothing_else() {
+    let mail = Mail::start();
+    let person = Person::new(&mail);
+    let bus = Bus::of(&person.manager);
+    let keyring = Keyring::start(&bus);
+    keyring.store("keypulse", "mutt", PASSWORD);
+    keyring.store("mbsync", "me", PASSWORD);
+    let foreign = "secret.keyring = { service = \"mbsync\", username = \"me\" }";
+    let settings = Settings::for_mail(&mail).account(ADDRESS).credential_keyring("mutt").credential("mbsync", foreign);
+    person.manager.write(".config/keypulse/config.toml", settings.to_toml(), 0o600);
+    person.keypulse(&["service", "install"]).ok();
+    until("both healthy", || {
+        let says = person.service_status()["says"].as_str().unwrap_or_default().to_owned();
+        says.starts_with("2 passwords healthy").then_some(())
+    });
+    let said = person.keypulse(&["service", "uninstall"]).ok();
+    assert!(said.contains("the state stays in") && keyring.lookup("keypulse", "mutt").is_some(), "{said}");
+    person.keypulse(&["service", "uninstall", "--purge"]).ok();
+    assert_eq!(keyring.lookup("keypulse", "mutt"), None);
+    assert_eq!(keyring.lookup("mbsync", "me").as_deref(), Some(PASSWORD), "it is another program's");
+    assert!(!person.manager.home().join(".local/state/keypulse").exists());
 }
 
 #[test]

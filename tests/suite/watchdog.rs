@@ -1,5 +1,5 @@
-//! What wakes the daemon between two checks: the watchdog's ping, and nothing else. The kernel counts it, on a machine with both
-//! buses (one that is not there is looked for again, ever later).
+//! What the service manager is told, word for word; and what wakes the daemon between two checks: the watchdog's ping, and
+//! nothing else. The kernel counts that, on a machine with both buses (one that is not there is looked for again, ever later).
 
 use std::{collections::BTreeMap, fs, os::unix::net::UnixDatagram, path::Path};
 
@@ -19,16 +19,35 @@ impl Manager {
         Self(socket)
     }
 
+    /// What came since the last look.
+    fn messages(&self) -> Vec<String> {
+        let mut bytes = [0; 4096];
+        let next = || {
+            let length = self.0.recv(&mut bytes).ok()?;
+            Some(String::from_utf8_lossy(&bytes[..length]).into_owned())
+        };
+        std::iter::from_fn(next).collect()
+    }
+
     /// Waits for so many pings; how many came.
     #[track_caller]
     fn hear(&self, pings: u64) -> u64 {
-        let (mut message, mut heard) = ([0; 4096], 0);
+        let mut heard = 0;
         until(&format!("{pings} pings"), || {
-            while let Ok(length) = self.0.recv(&mut message) {
-                heard += u64::from(message[..length].starts_with(b"WATCHDOG=1"));
-            }
+            heard += self.messages().iter().filter(|message| message.trim_end() == "WATCHDOG=1").count() as u64;
             (heard >= pings).then_some(heard)
         })
+    }
+
+    /// Waits for a message that begins so; that one, and what came before it.
+    #[track_caller]
+    fn until(&self, begin: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        until(begin, || {
+            heard.extend(self.messages());
+            heard.iter().any(|message| message.starts_with(begin)).then_some(())
+        });
+        heard
     }
 }
 
@@ -82,4 +101,30 @@ fn the_ping_is_the_only_timer_between_checks() {
     assert_eq!(without, 0, "woken by itself");
     // It may still be on its way to sleep, or on its way from it.
     assert!(with.abs_diff(pings) <= 1, "{with} times woken for {pings} pings");
+}
+
+#[test]
+fn the_manager_is_told_of_start_reload_and_end() {
+    let (icloud, session, system) = (ICloud::start(), Bus::start(), Bus::start());
+    let mut keypulse = person(&icloud, &session, &system);
+    let socket = keypulse.home().join("notify");
+    let manager = Manager::at(&socket);
+    keypulse.set_env("NOTIFY_SOCKET", socket.to_str().unwrap());
+    let daemon = keypulse.run();
+    manager.until("READY=1");
+    manager.until("STATUS=1 password healthy, next check ");
+    let monotonic = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        now.tv_sec * 1_000_000 + now.tv_nsec / 1000
+    };
+    let before = monotonic();
+    daemon.reload();
+    let heard = manager.until("READY=1");
+    // One message: the manager must not see the one without the other (sd_notify(3), "RELOADING=1").
+    let at = heard.iter().find_map(|message| message.strip_prefix("RELOADING=1\nMONOTONIC_USEC="));
+    let at: i64 = at.unwrap_or_else(|| panic!("{heard:?}")).trim_end().parse().unwrap();
+    assert!((before..=monotonic()).contains(&at), "{at} is not between {before} and now");
+    let (status, _) = daemon.terminate();
+    assert!(status.success(), "{status}");
+    manager.until("STOPPING=1");
 }
