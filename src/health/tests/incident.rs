@@ -245,3 +245,15 @@ fn a_service_that_refuses_from_the_first_day_on_is_told_after_it() {
     world.run(2 * HOUR);
     world.said(&[(Opened, IncidentCause::ServiceRefused)]);
 }
+
+#[test]
+fn a_sibling_that_cannot_be_asked_keeps_the_message_back_for_half_a_minute_only() {
+    let mut world = World::settled(&[3, 1]);
+    world.outside.unreadable.insert(name("a2"));
+    world.reset('a');
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    world.run(5 * MIN);
+    world.said(&[(Opened, MainPasswordReset)]);
+    let wait = world.told()[0].0.since(world.rejected()[0].at);
+    assert!(wait < 3 * MIN, "{wait:?}");
+}
