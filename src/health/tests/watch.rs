@@ -1,7 +1,7 @@
 //! The idle watch.
 
 use super::*;
-use crate::rehearsal::stage::USUAL;
+use crate::{health::event::Action, rehearsal::stage::USUAL};
 
 /// From a drop to the end of the check after it.
 const SOON: Duration = Duration::from_secs(5);
@@ -245,4 +245,24 @@ fn it_waits_for_the_end_of_a_suspicion_and_no_longer() {
     world.run(MIN);
     assert_eq!(world.health("a0"), Health::Healthy);
     assert!(world.stands(0).is_some());
+}
+
+#[test]
+fn no_login_but_the_one_that_opens_the_watch_keeps_its_connection() {
+    let world = World::settled(&[1]);
+    let (mut engine, now) = (world.engine().clone(), world.now());
+    engine.hold_watches(true);
+    let check = Event::Check { request: 1, names: vec![name("a0")] };
+    for (event, held) in [(Event::Timer, true), (check, false)] {
+        let actions = engine.handle(event, now);
+        let begun = actions.into_iter().find(|action| matches!(action, Action::ReadSecret { .. }));
+        let Some(Action::ReadSecret { round, .. }) = begun else { panic!("{begun:?}") };
+        let read = Event::SecretRead { round, result: Ok(fingerprint(0, 1)) };
+        let actions = engine.handle(read, now);
+        let attempt = actions.into_iter().find(|action| matches!(action, Action::Attempt { .. }));
+        let Some(Action::Attempt { id, hold, .. }) = attempt else { panic!("{attempt:?}") };
+        assert_eq!(hold, held);
+        let outcome = Outcome { finding: Finding::Accepted, code: None, detail: None, took: None };
+        drop(engine.handle(Event::Attempted { id, outcome }, now));
+    }
 }
