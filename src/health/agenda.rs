@@ -12,7 +12,7 @@ use super::{
 };
 
 impl Engine {
-    /// When [`Event::Timer`] is due. Never where nothing is to be done but what a person asks for.
+    /// When [`Event::Timer`](super::event::Event::Timer) is due. Never where nothing is to be done but what a person asks for.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         if self.stance != Stance::Running {

@@ -15,7 +15,7 @@ use super::{
 
 impl Engine {
     /// Takes a new configuration. What is remembered of accounts and credentials that stay is kept; rounds of those that go
-    /// are abandoned. Call [`Engine::handle`] with [`Event::Timer`] afterwards.
+    /// are abandoned. Call [`Engine::handle`] with [`Event::Timer`](super::event::Event::Timer) afterwards.
     pub fn configure(&mut self, setup: Setup, now: Timestamp) {
         self.policy = setup.policy;
         self.channels = setup.channels;
