@@ -67,7 +67,7 @@
 //!
 //! # Five minutes of reading
 //!
-//! [`health::evidence`] (the nine cells), [`health::verdict`] (the rules for one secret), [`health::event`] (what goes in and
+//! `health/verdicts.md` (the rules), [`health::evidence`] (the nine cells), [`health::verdict`] (the rules for one secret), [`health::event`] (what goes in and
 //! what comes out), [`classify`] (what servers say), `daemon/mod.rs` (the loop).
 
 pub mod api;

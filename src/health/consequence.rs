@@ -201,7 +201,8 @@ impl Engine {
         }
     }
 
-    /// On the first refusal a healthy sibling and a healthy secret of another account are asked on a service that refused.
+    /// On the first refusal a healthy sibling and a healthy secret of another account are asked on a service that refused; the
+    /// sibling on both where only one did (`round.rs`).
     fn send_canaries(&mut self, index: usize, suspect: Fingerprint, now: Timestamp) {
         let refused =
             self.accounts.get(index).and_then(|account| account.login(suspect)?.suspicion().map(|s| s.refused));

@@ -2,6 +2,8 @@
 //!
 //! No network, no file, no clock, no randomness, no log line. Everything that happens comes in as an event with its time;
 //! everything to be done goes out as an action.
+//!
+//! The rules, in the parts that the comments and `explain` name, stand in `verdicts.md` beside this file.
 
 pub mod account;
 mod agenda;

@@ -104,7 +104,8 @@ impl Engine {
         account.end_poll(now);
     }
 
-    /// The ration does not allow a suspect's confirmation: beside an open incident it is presumed dead, else it waits.
+    /// The ration does not allow a suspect's confirmation: it is presumed dead where it is older than an open incident of at least
+    /// four secrets, else it waits.
     pub(super) fn presume_suspect(&mut self, index: usize, suspect: Fingerprint, frees_at: Timestamp, now: Timestamp) {
         let policy = self.policy.clone();
         let Some(account) = self.accounts.get_mut(index) else { return };

@@ -70,7 +70,8 @@ pub struct Witness {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Guard {
-    /// Another Apple Account has a living or suspect credential with that service, and nothing of it was accepted yet.
+    /// Another Apple Account has a living or suspect credential with that service, or one that it lately began to refuse, and
+    /// nothing of it was accepted yet.
     AnotherAccount,
     /// The service answered `unavailable` since its latest acceptance by anybody.
     Unavailable(Service),
@@ -110,7 +111,8 @@ pub enum Rule {
     Shared,
     /// Dead without a login of its own: the leader is dead, three siblings were refused and none accepted.
     PresumedBySiblings,
-    /// Dead without a confirmation: the ration does not allow it, and the account has an open incident.
+    /// Dead without a confirmation: the ration does not allow it, and the account has an open incident of at least four secrets,
+    /// which it is older than.
     PresumedByRation,
     /// The ration does not allow its confirmation: it waits.
     RationUsedUp {

@@ -1,6 +1,7 @@
 //! The rules of `verdicts.md` as claims about the whole engine, in virtual time, against a world whose truth is known.
 
 mod configuration;
+mod evidence;
 mod incident;
 mod lives;
 mod machine;

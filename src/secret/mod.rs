@@ -48,7 +48,7 @@ pub enum Source {
 /// On whose behalf a password is read. Only a person may be shown a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// A timer, a wake-up, a network change: nothing may open (`design/verdicts.md`, part 6, *No prompts*).
+    /// A timer, a wake-up, a network change: nothing may open (`verdicts.md`, part 6, *No prompts*).
     Background,
     /// Somebody waits for the answer and can type.
     ByPerson,

@@ -137,7 +137,12 @@ fn unknown_scenarios_and_wrong_configurations_have_their_codes() {
     let keypulse = Keypulse::new();
     let output = keypulse.command(&["rehearse", "reset-six"]);
     assert_eq!((output.code, output.stdout.as_str()), (64, ""), "{output:?}");
-    assert!(output.stderr.contains("no scenario is named \"reset-six\""), "{output:?}");
+    assert!(output.stderr.contains("no scenario is named \"reset-six\"\nhint: did you mean reset-1, "), "{output:?}");
+    let output = keypulse.command(&["rehearse", "nope"]);
+    assert_eq!((output.code, output.stdout.as_str()), (64, ""), "{output:?}");
+    assert!(output.stderr.contains("\nhint: there are imap-offline, "), "{output:?}");
+    let output = keypulse.command(&["rehearse", "Reset-52"]);
+    assert!(output.stderr.contains("\nhint: did you mean reset-2, "), "{output:?}");
     let output = keypulse.command(&["rehearse", "--live", "pigeon"]);
     assert_eq!(output.code, 64, "{output:?}");
     keypulse.configure_text("[schedule]\ninterval = \"soon\"\n");

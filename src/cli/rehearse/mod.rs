@@ -119,9 +119,8 @@ fn play(config: &Config, policy: String, names: &[String]) -> Result<Rehearsal, 
     let promise = Promise::of(config);
     let mut scenarios = rehearsal::catalogue(config);
     if let Some(unknown) = names.iter().find(|name| scenarios.iter().all(|scenario| scenario.name != **name)) {
-        let all = scenarios.iter().map(|scenario| scenario.name.as_str());
-        let meant = config::near(unknown, all).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        return Err(Exit::UnknownName(format!("no scenario is named {unknown:?}{meant}")));
+        let all: Vec<&str> = scenarios.iter().map(|scenario| scenario.name.as_str()).collect();
+        return Err(Exit::misuse(format!("no scenario is named {unknown:?}"), meant(unknown, &all)));
     }
     if !names.is_empty() {
         scenarios.retain(|scenario| names.contains(&scenario.name));
@@ -145,6 +144,24 @@ fn play(config: &Config, policy: String, names: &[String]) -> Result<Rehearsal, 
         remarks: promise.remarks(config),
         left_out: too_long.into_iter().map(|scenario| scenario.name).collect(),
     })
+}
+
+/// What a person who named no scenario may have meant: one spelt like it, else those that hold it or a word of it.
+fn meant(unknown: &str, all: &[&str]) -> String {
+    const SHOWN: usize = 6;
+    let unknown = unknown.to_lowercase();
+    let words: Vec<&str> = unknown.split('-').filter(|word| word.len() > 2).collect();
+    let holding = |name: &&&str| words.iter().any(|word| name.contains(word));
+    let mut near: Vec<&str> = config::near(&unknown, all.iter().copied()).into_iter().collect();
+    let alike: Vec<&str> = all.iter().filter(holding).copied().filter(|name| !near.contains(name)).collect();
+    near.extend(alike);
+    if near.is_empty() {
+        let some: Vec<&str> = all.iter().copied().step_by((all.len() / SHOWN).max(1)).take(SHOWN).collect();
+        return format!("there are {}, …; `keypulse rehearse --json` shows all {}", some.join(", "), all.len());
+    }
+    let more = if near.len() > SHOWN { ", …" } else { "" };
+    near.truncate(SHOWN);
+    format!("did you mean {}{more}? `keypulse rehearse --json` shows all names", near.join(", "))
 }
 
 /// As programs read it.

@@ -28,9 +28,10 @@ pub fn report(score: &Score) -> String {
     let waits = Quantiles::of(score.fresh_waits.iter().copied());
     let _ = writeln!(
         page,
-        "\n{} incidents, {:.1} messages each, at most {} (reminders apart). {} dead passwords were replaced before they\n\
-         could be noticed. {} right new passwords; {} were read while the day's ration was used up (median {}, at most {}\n\
+        "\n{} revocations were missed. {} incidents, {:.1} messages each, at most {} (reminders apart). {} dead passwords were\n\
+         replaced before they could be noticed. {} right new passwords; {} were read while the day's ration was used up (median {}, at most {}\n\
          until they were accepted), {} an outage refused first. The worst 24 hours of an account: {} failed logins.",
+        score.missed.len(),
         score.incidents,
         of(score.messages_apart_from_reminders) / of(score.incidents).max(1.0),
         score.most_messages,

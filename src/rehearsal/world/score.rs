@@ -1,4 +1,4 @@
-//! What is counted over many lives, and how lives are added up. Judges nothing: the targets stand in `report.rs`.
+//! What is counted over many lives, and how lives are added up. Judges nothing: the targets stand in `targets.rs`.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -30,6 +30,8 @@ impl Row {
 /// What stood in the way of an alarm, the least first: of several the last counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hindrance {
+    /// It died between the two logins of one check: one service had just accepted it, so that this check proved it alive.
+    Between,
     /// The part of the ration that checks by themselves may use was used up before it was told.
     Ration,
     /// Never accepted before: mistyped, or revoked before keypulse saw it.
@@ -50,7 +52,8 @@ pub enum Hindrance {
 
 impl Hindrance {
     /// All of them, with the words of the report.
-    pub const ALL: [(Self, &str); 8] = [
+    pub const ALL: [(Self, &str); 9] = [
+        (Self::Between, "it died between the two logins of a check"),
         (Self::Ration, "the ration of the day was used up"),
         (Self::NeverTaken, "never accepted before"),
         (Self::Portal, "a captive portal"),
@@ -66,7 +69,23 @@ impl Hindrance {
     pub const fn guards(self) -> bool {
         match self {
             Self::Twin | Self::Unavailable | Self::Storm => true,
-            Self::Ration | Self::NeverTaken | Self::Portal | Self::Keyring | Self::Silence => false,
+            Self::Between | Self::Ration | Self::NeverTaken | Self::Portal | Self::Keyring | Self::Silence => false,
+        }
+    }
+
+    /// Failed logins that it alone costs.
+    #[must_use]
+    pub const fn costs(self) -> u32 {
+        match self {
+            Self::Between => 1,
+            Self::Ration
+            | Self::NeverTaken
+            | Self::Portal
+            | Self::Keyring
+            | Self::Silence
+            | Self::Twin
+            | Self::Unavailable
+            | Self::Storm => 0,
         }
     }
 }
