@@ -258,4 +258,26 @@ mod tests {
         assert_eq!(without_named_user("User  jane authenticated"), "User  *** authenticated");
         assert_eq!(without_named_user("LOGIN completed"), "LOGIN completed");
     }
+    #[derive(Debug)]
+    struct Reason(&'static str, Option<Box<Self>>);
+
+    impl std::fmt::Display for Reason {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Reason {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(self.1.as_deref()?)
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_printable_line_that_says_nothing_twice() {
+        let because = |text, reason| Reason(text, Some(Box::new(reason)));
+        let error = because("no state", because("locked", because("code 5: locked", Reason("by\x1b\nother", None))));
+        assert_eq!(chain(&error, printable_text), "no state: locked: by\u{FFFD} other");
+        assert_eq!(chain(&Reason("locked", None), printable_text), "locked");
+    }
 }
