@@ -124,8 +124,7 @@ impl Engine {
                     account.closed.push(file);
                 } else {
                     if file.remind_at.is_some_and(|at| at <= now) && !paused {
-                        let again = policy.remind_every.filter(|_| !file.incident.cause.is_told_once());
-                        file.remind_at = again.map(|every| now + every);
+                        file.remind_at = None; // until it was told
                         tidings = tidings.or(Some(Tidings::Reminder));
                     }
                     account.incident = Some(file);

@@ -289,4 +289,6 @@ fn a_snooze_taken_back_puts_the_message_on_the_desktop_again() {
     world.run(2 * HOUR);
     let told = world.told();
     assert_eq!(told.iter().filter(|one| one.2 == PutBack).count(), 1, "{told:?}");
+    let numbers: BTreeSet<u64> = world.log.told.iter().map(|told| told.order.delivery.id).collect();
+    assert!(world.log.attempts.iter().all(|row| !numbers.contains(&row.id)), "each has a number of its own");
 }

@@ -148,3 +148,21 @@ fn the_last_login_is_kept_for_a_pair_that_nobody_ever_accepted() {
     world.event(Event::Check { request: 2, names: vec![name("a5")] });
     assert_eq!(world.engine().logins_left(&address, world.now()), 0);
 }
+
+#[test]
+fn a_new_password_that_the_ration_did_not_let_a_person_check_is_asked_when_it_frees() {
+    let policy = Policy { jitter_percent: 0, interval: 6 * HOUR, ..Policy::default() };
+    let mut world = World::with(&[1], policy);
+    world.run(13 * HOUR);
+    let (address, now) = (Address::new("a@icloud.com").unwrap(), world.now());
+    while let Ok((id, _)) = world.engine_mut().reserve(&address, now) {
+        let _ = world.engine_mut().settle_reserved(id, true, now);
+    }
+    world.run(23 * HOUR);
+    world.outside.holds.insert(name("a0"), 101);
+    world.event(Event::Check { request: 1, names: vec![name("a0")] });
+    assert_eq!((world.health("a0"), world.log.answered.as_slice()), (Health::Unknown, &[1][..]));
+    // Hours before its routine.
+    world.run(HOUR + MIN);
+    assert_eq!(world.health("a0"), Health::Healthy);
+}
