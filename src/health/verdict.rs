@@ -118,14 +118,17 @@ pub fn judge(
     now: Timestamp,
 ) -> Judgement {
     match assess(&round.said) {
-        Assessment::Alive { refusing } => alive(login, refusing, now),
+        Assessment::Alive { refusing } => alive(login, refusing, policy, now),
         Assessment::Refused { .. } => refused(login, round, witnesses, policy, dice, now),
         Assessment::Inconclusive => inconclusive(login, round, policy, dice, now),
     }
 }
 
-fn alive(login: &mut Login, refusing: Option<Service>, now: Timestamp) -> Judgement {
+fn alive(login: &mut Login, refusing: Option<Service>, policy: &Policy, now: Timestamp) -> Judgement {
     let (doubted, dead) = (login.suspicion().is_some(), login.verdict().is_some());
+    let sound = matches!(login.state, State::Alive { refusing: None });
+    // The acceptance came before the refusal, and it may have died in between.
+    let in_between = sound && refusing.is_some() && login.last_rejected_at() > login.last_accepted_at();
     // A round that asked one service says nothing of the other: what that said last still stands.
     let refusing = refusing.or_else(|| {
         Service::ALL.into_iter().find(|service| {
@@ -136,6 +139,9 @@ fn alive(login: &mut Login, refusing: Option<Service>, now: Timestamp) -> Judgem
     login.become_(State::Alive { refusing }, now);
     login.last_conclusive_at = Some(now);
     login.inconclusive = 0;
+    if in_between {
+        login.due = Some(Due { at: now + policy.confirm[0] / 2, why: Why::Again });
+    }
     Judgement::Alive { doubted, dead }
 }
 

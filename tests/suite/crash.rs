@@ -57,7 +57,7 @@ impl Machine {
         let keypulse = Keypulse::new();
         let told = keypulse.home().join("told");
         // One line per message, appended in one write: nothing is lost or mixed, whenever the daemon dies.
-        let hook = format!("line=\"$KEYPULSE_EVENT $(cat)\"; echo \"$line\" >>{}", told.display());
+        let hook = format!("line=\"$KEYPULSE_EVENT $(cat)\"; printf '%s\\n' \"$line\" >>{}", told.display());
         let mut settings = Settings::for_icloud(&icloud)
             .set("schedule", "interval", "\"40ms\"")
             .set("schedule", "confirm", "[\"20ms\", \"50ms\"]")

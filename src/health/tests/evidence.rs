@@ -126,3 +126,32 @@ fn a_check_that_comes_too_early_is_shown_and_rationed_and_does_not_count() {
     world.run(2 * MIN);
     assert_eq!(world.health("a0"), Health::Suspect, "one confirmation, not two");
 }
+
+#[test]
+fn what_accepted_just_before_the_other_refused_is_asked_once_more_after_a_minute() {
+    let mut world = World::settled(&[1]);
+    world.outside.weather.smtp = Weather::RefusesAll;
+    world.check("a0");
+    world.run(MIN / 2);
+    assert_eq!(world.health("a0"), Health::Degraded);
+    let before = world.log.attempts.len();
+    world.run(20 * MIN);
+    let again: Vec<Service> = world.log.attempts[before..].iter().map(|row| row.service).collect();
+    assert_eq!(
+        (again, world.health("a0")),
+        (vec![Service::Imap], Health::Degraded),
+        "it lives, and that is the end of it"
+    );
+
+    // It died between the two logins of a check.
+    let mut world = World::settled(&[1]);
+    world.outside.weather.smtp = Weather::RefusesAll;
+    world.check("a0");
+    world.run(MIN / 2);
+    world.outside.weather.smtp = Weather::Fine;
+    world.outside.dead.insert(1);
+    world.run(MIN);
+    assert_eq!(world.health("a0"), Health::Suspect);
+    world.run(20 * MIN);
+    assert_eq!((world.health("a0"), world.rejected().len()), (Health::Revoked, 4));
+}

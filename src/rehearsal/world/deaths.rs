@@ -179,28 +179,8 @@ impl Deaths {
     pub(super) fn ruled(&mut self, truth: &Truth, secret: usize, ruling: &Ruling, score: &mut Score) {
         let soon = self.limits.soon + Duration::from_secs(30);
         let Some(case) = self.cases.get_mut(&secret) else { return };
-        match ruling.rule {
-            Rule::FirstRefusal { strong } => case.strong = strong,
-            // A check that was refused in part proved it alive all the same: it died in the middle.
-            Rule::Accepted { .. } if case.first_refused.is_some() && !case.known => {
-                case.hindrance = case.hindrance.max(Some(Hindrance::Between));
-            }
-            Rule::Accepted { .. }
-            | Rule::NeverAccepted
-            | Rule::NotEvidence
-            | Rule::Counted
-            | Rule::Held
-            | Rule::TooSoon
-            | Rule::Corroborated
-            | Rule::ConfirmedTwice
-            | Rule::HoldOver
-            | Rule::Shared
-            | Rule::PresumedBySiblings
-            | Rule::PresumedByRation
-            | Rule::RationUsedUp { .. }
-            | Rule::StillDead
-            | Rule::PutBack
-            | Rule::NoLongerPresumed => {}
+        if let Rule::FirstRefusal { strong } = ruling.rule {
+            case.strong = strong;
         }
         if let (Some(round), Some(first)) = (&ruling.round, case.first_refused)
             && round.refusals == 2

@@ -30,8 +30,6 @@ impl Row {
 /// What stood in the way of an alarm, the least first: of several the last counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hindrance {
-    /// It died between the two logins of one check: one service had just accepted it, so that this check proved it alive.
-    Between,
     /// The part of the ration that checks by themselves may use was used up before it was told.
     Ration,
     /// Never accepted before: mistyped, or revoked before keypulse saw it.
@@ -52,8 +50,7 @@ pub enum Hindrance {
 
 impl Hindrance {
     /// All of them, with the words of the report.
-    pub const ALL: [(Self, &str); 9] = [
-        (Self::Between, "it died between the two logins of a check"),
+    pub const ALL: [(Self, &str); 8] = [
         (Self::Ration, "the ration of the day was used up"),
         (Self::NeverTaken, "never accepted before"),
         (Self::Portal, "a captive portal"),
@@ -69,23 +66,7 @@ impl Hindrance {
     pub const fn guards(self) -> bool {
         match self {
             Self::Twin | Self::Unavailable | Self::Storm => true,
-            Self::Between | Self::Ration | Self::NeverTaken | Self::Portal | Self::Keyring | Self::Silence => false,
-        }
-    }
-
-    /// Failed logins that it alone costs.
-    #[must_use]
-    pub const fn costs(self) -> u32 {
-        match self {
-            Self::Between => 1,
-            Self::Ration
-            | Self::NeverTaken
-            | Self::Portal
-            | Self::Keyring
-            | Self::Silence
-            | Self::Twin
-            | Self::Unavailable
-            | Self::Storm => 0,
+            Self::Ration | Self::NeverTaken | Self::Portal | Self::Keyring | Self::Silence => false,
         }
     }
 }

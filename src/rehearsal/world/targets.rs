@@ -36,8 +36,7 @@ pub fn targets(score: &Score) -> Vec<Target> {
     let of_all = || row(Row::Witnessed).chain(row(Row::Alone));
     let costly = score.dead.iter().filter(|dead| {
         let guarded = dead.hindrance.is_some_and(Hindrance::guards);
-        let allowed = if dead.sure { 3 } else { 4 } + dead.hindrance.map_or(0, Hindrance::costs);
-        !guarded && dead.refused > allowed
+        !guarded && dead.refused > if dead.sure { 3 } else { 4 }
     });
     let resets = score.resets.iter().filter(|reset| reset.told > 20 * MINUTE || reset.refused > 9 || !reset.named);
     vec![
@@ -178,7 +177,6 @@ mod tests {
         assert_eq!([with(None, true, 3), with(None, true, 4)], [0, 1]);
         assert_eq!([with(None, false, 4), with(None, false, 5)], [0, 1]);
         assert_eq!(with(Some(Hindrance::Silence), false, 5), 1);
-        assert_eq!([with(Some(Hindrance::Between), false, 5), with(Some(Hindrance::Between), false, 6)], [0, 1]);
         assert_eq!(with(Some(Hindrance::Unavailable), false, 5), 0);
     }
 }
