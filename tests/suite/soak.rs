@@ -1,10 +1,10 @@
 //! Days of life in a minute: thousands of checks, with deaths and repairs, reloads and questions between them, and the memory
 //! of the daemon stays as it was.
 //!
-//! In the suite a small life; the long one is run by hand:
+//! In the suite a small life; the long one comes after it in `tests/run`, alone on the machine:
 //!
 //! ```sh
-//! cargo test --test suite soak -- --ignored --nocapture
+//! cargo test --test suite soak:: -- --ignored --nocapture
 //! ```
 //!
 //! On two cores, of a build without optimization: 7,536 KiB after 2,000 checks, 7,588 KiB after 20,000 more, in under three
