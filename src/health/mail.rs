@@ -148,11 +148,10 @@ impl Engine {
                 }
             }
         }
-        let went_out = matches!(result, Handover::Done(_)) && trouble.is_none();
         if let Some((why, refused)) = trouble {
             let since = self.mail.as_ref().map_or(now, |before| before.since);
             self.remember_mail(Some(MailTrouble { since, why, refused }), actions);
-        } else if went_out {
+        } else if matches!(result, Handover::Done(_)) {
             self.remember_mail(None, actions);
         }
         self.delivered(id, &result, now);

@@ -91,6 +91,12 @@ fn a_refused_message_costs_a_failed_login_and_has_its_password_asked_at_once() {
     assert_eq!(account.failed_logins_24h, 1);
     assert_eq!(account.credentials[0].health, Health::Healthy, "it is no evidence");
     assert_eq!(engine.mail_trouble().unwrap().refused, Some(Digest([9; 32])));
+    for (result, remembered) in [(Handover::NotBefore(now + HOUR), true), (Handover::Done(None), false)] {
+        let mailed = Mailed { id: 0, lent: None, rejected: false, result, trouble: None };
+        let mut engine = engine.clone();
+        drop(engine.handle(Event::Mailed(mailed), now));
+        assert_eq!(engine.mail_trouble().is_some(), remembered, "only a message that went out ends it");
+    }
     drop(engine.handle(Event::Reloaded, now));
     assert_eq!(engine.mail_trouble(), None);
 }
