@@ -132,8 +132,8 @@ impl Account {
             })
             .cloned()
             .collect();
+        file.repaired.extend(all);
         file.repaired.retain(|name| !standing.contains(name));
-        file.repaired.extend(all.into_iter().filter(|name| !standing.contains(name)));
         if standing.is_empty() {
             // All work again (or are gone). It was a false alarm if the very secrets that were called dead are accepted.
             file.incident.withdrawn = file.secrets.is_empty();

@@ -257,3 +257,18 @@ fn a_sibling_that_cannot_be_asked_keeps_the_message_back_for_half_a_minute_only(
     let wait = world.told()[0].0.since(world.rejected()[0].at);
     assert!(wait < 3 * MIN, "{wait:?}");
 }
+
+#[test]
+fn what_is_over_names_each_that_was_repaired_whenever_that_was() {
+    let mut world = World::settled(&[3]);
+    world.reset('a');
+    world.run(2 * HOUR);
+    for at in [1, 0, 2] {
+        world.said(&[(Opened, MainPasswordReset)]);
+        world.outside.holds.insert(name(&format!("a{at}")), 100 + at);
+        world.run(2 * HOUR);
+    }
+    let (_, tidings, account) = world.log.incidents.last().unwrap();
+    let names: Vec<&str> = account.incident.as_ref().unwrap().credentials.iter().map(CredentialName::as_str).collect();
+    assert_eq!((*tidings, names), (Resolved, vec!["a1", "a0", "a2"]));
+}
