@@ -21,16 +21,9 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let icloud = ICloud::start();
-        let home = Keypulse::new();
-        let clock = home.home().join("clock");
-        let keypulse = home
-            .env("LD_PRELOAD", library().to_str().unwrap())
-            .env("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap())
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        let keypulse = with_clocks().env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
         let hook = Hook::of(&keypulse);
         let machine = Self { icloud, keypulse, hook };
-        machine.set("+0");
         let mut settings = Settings::for_icloud(&machine.icloud)
             .set("schedule", "interval", "\"100ms\"")
             .set("schedule", "confirm", "[\"50ms\", \"100ms\"]")
@@ -46,28 +39,34 @@ impl Machine {
 
     /// Sets the wall clock: so far from the right time.
     fn set(&self, by: &str) {
-        let (clock, new) = (self.keypulse.home().join("clock"), self.keypulse.home().join("clock.new"));
-        fs::write(&new, by).unwrap();
-        fs::rename(new, clock).unwrap();
+        set(&self.keypulse, by);
     }
 }
 
-/// A machine that nobody tells of sleep: without logind, as on others than systemd's.
-#[test]
-fn a_sleep_that_nobody_tells_of_is_seen_by_the_clocks_and_everything_is_checked_once() {
-    let icloud = ICloud::start();
+/// Its clocks can be set, and are right.
+fn with_clocks() -> Keypulse {
     let home = Keypulse::new();
     let clock = home.home().join("clock");
     let keypulse = home
         .env("LD_PRELOAD", library().to_str().unwrap())
         .env("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap())
         .env("FAKETIME_NO_CACHE", "1");
-    let set = |by: &str| {
-        let new = keypulse.home().join("clock.new");
-        fs::write(&new, by).unwrap();
-        fs::rename(new, &clock).unwrap();
-    };
-    set("+0");
+    set(&keypulse, "+0");
+    keypulse
+}
+
+/// Sets its clocks: so far from the right time.
+fn set(keypulse: &Keypulse, by: &str) {
+    let (clock, new) = (keypulse.home().join("clock"), keypulse.home().join("clock.new"));
+    fs::write(&new, by).unwrap();
+    fs::rename(new, clock).unwrap();
+}
+
+/// A machine that nobody tells of sleep: without logind, as on others than systemd's.
+#[test]
+fn a_sleep_that_nobody_tells_of_is_seen_by_the_clocks_and_everything_is_checked_once() {
+    let icloud = ICloud::start();
+    let keypulse = with_clocks();
     let settings = Settings::for_icloud(&icloud).only_on_request().account(ADDRESS);
     let settings = ["mutt", "nas"].iter().fold(settings, |settings, name| {
         settings.credential_file(name, &keypulse.secret(name, &icloud.world.new_password(ADDRESS)))
@@ -78,12 +77,12 @@ fn a_sleep_that_nobody_tells_of_is_seen_by_the_clocks_and_everything_is_checked_
     let logins = || icloud.world.logins().len();
     assert_eq!(logins(), 4);
     // It looks whenever something wakes it. A monotonic clock that is ahead tells of no sleep, …
-    set("+4s");
+    set(&keypulse, "+4s");
     daemon.reload();
     daemon.until_log("configuration read again");
     assert!(!daemon.log().contains("the machine slept"), "{}", daemon.log());
     // … and one that fell behind, of one.
-    set("+2s");
+    set(&keypulse, "+2s");
     daemon.reload();
     daemon.until_log("the machine slept");
     daemon.until("another check of each", |_| logins() >= 8);
